@@ -1,0 +1,136 @@
+"""``examples/say.py``, as a user runs it: a process of its own, without a key, so that the emulator speaks."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import math
+import os
+import re
+import signal
+import sys
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SAY = Path(__file__).parent.parent / "examples" / "say.py"
+TEXT = "Hello from VideoSDK. Your total is $1,299.50 at 10:30."
+SUMMARY = re.compile(
+    r"(?P<path>.+): first audio after (?P<first>\d+\.\d\d) s, (?P<seconds>\d+\.\d\d) s of audio, "
+    r"(?P<gaps>\d+) gaps heard \((?P<gap_seconds>\d+\.\d\d) s\)"
+)
+LIMIT = 50  # seconds until a run counts as hung
+
+
+@dataclass(frozen=True)
+class Run:
+    exit_code: int
+    out: list[str]
+    err: list[str]
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "SMALLEST_API_KEY"}
+
+
+async def start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(SAY),
+        *arguments,
+        cwd=folder,
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def say(folder: Path, *arguments: str) -> Run:
+    process = await start(folder, *arguments)
+    try:
+        async with asyncio.timeout(LIMIT):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return Run(process.returncode, out.decode().splitlines(), err.decode().splitlines())
+
+
+def measure(path: Path) -> tuple[int, float, float]:
+    """Sample rate, seconds and root mean square of a WAV file."""
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        rate = file.getframerate()
+        samples = array.array("h", file.readframes(file.getnframes()))
+    return rate, len(samples) / rate, math.sqrt(sum(s * s for s in samples) / max(1, len(samples)))
+
+
+@pytest.mark.parametrize("more", [[], ["--http"], ["--sample-rate", "8000"]], ids=["websocket", "http", "8 kHz"])
+async def test_the_text_is_heard_as_a_wav_and_summed_up_in_one_line(tmp_path: Path, more: list[str]) -> None:
+    run = await say(tmp_path, TEXT, *more)
+
+    assert run.exit_code == 0, run.err
+    assert run.err == ["SMALLEST_API_KEY is not set: the emulator speaks."]
+    (line,) = run.out
+    summary = SUMMARY.fullmatch(line)
+    assert summary, line
+    rate, seconds, rms = measure(tmp_path / "out.wav")
+    assert rate == 24000  # the track's
+    assert 3 < seconds < 15
+    assert rms > 300
+    assert summary["path"] == "out.wav"
+    assert float(summary["seconds"]) == pytest.approx(seconds, abs=0.01)
+    assert 0 < float(summary["first"]) < 10
+    assert (summary["gaps"] == "0") == (summary["gap_seconds"] == "0.00")
+
+
+async def test_the_wav_goes_where_the_user_says(tmp_path: Path) -> None:
+    run = await say(tmp_path, "Short.", "-o", str(tmp_path / "short.wav"))
+    assert run.exit_code == 0, run.err
+    assert measure(tmp_path / "short.wav")[2] > 300
+    assert not (tmp_path / "out.wav").exists()
+
+
+async def test_a_faster_voice_is_heard_for_a_shorter_time(tmp_path: Path) -> None:
+    slow, fast = str(tmp_path / "slow.wav"), str(tmp_path / "fast.wav")
+    runs = await asyncio.gather(
+        say(tmp_path, TEXT, "-o", slow, "--speed", "0.8"), say(tmp_path, TEXT, "-o", fast, "--speed", "1.6")
+    )
+    assert [run.exit_code for run in runs] == [0, 0]
+    assert measure(tmp_path / "fast.wav")[1] < 0.75 * measure(tmp_path / "slow.wav")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([TEXT, "--voice", "nobody"], "nobody"),
+        ([TEXT, "--model", "thunder"], "model must be one of"),
+        (["..."], "nothing to say"),
+        ([TEXT, "-o", "missing/out.wav"], "no folder missing"),
+    ],
+    ids=["voice", "model", "no words", "no folder"],
+)
+async def test_what_cannot_be_said_is_told_in_one_line(tmp_path: Path, arguments: list[str], named: str) -> None:
+    run = await say(tmp_path, *arguments)
+    assert run.exit_code == 1
+    assert run.out == []
+    assert named.lower() in run.err[-1].lower()
+    assert [line for line in run.err if not line.startswith("SMALLEST_API_KEY is not set")] == run.err[-1:]
+    assert run.err[-1].startswith("say.py: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+async def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    process = await start(tmp_path, "A long story. " * 40)
+    assert process.stderr is not None
+    async with asyncio.timeout(LIMIT):
+        announced = await process.stderr.readline()  # from here on it is at work
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert announced.startswith(b"SMALLEST_API_KEY is not set")
+    assert (process.returncode, out, err) == (130, b"", b"Stopped.\n")

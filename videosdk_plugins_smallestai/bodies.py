@@ -1,0 +1,92 @@
+"""Bodies of HTTP answers, taken apart without any I/O: raw PCM that may be WAV or JSON, and server-sent events."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+__all__ = ["PcmBody", "SseBody"]
+
+JSON_LIMIT = 64 * 1024
+"""Bytes after which something that began like JSON is taken for audio after all."""
+
+
+class PcmBody:
+    """A binary body, fed as it comes.
+
+    The service's `Content-Type` is not to be trusted: it says ``audio/wav`` for raw PCM, a RIFF header may stand in
+    front all the same, and an error may come as JSON with a status of 200.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._decided = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes in, give PCM out. Holds back what cannot be told apart yet."""
+        if self._decided:
+            return chunk
+        self._held += chunk
+        if len(self._held) < 4 and b"RIFF".startswith(self._held):
+            return b""
+        if self._held.startswith(b"RIFF"):
+            start = _riff_data(self._held)
+            return self._release(start) if start is not None else b""
+        if self._held[:1] in (b"{", b"[") and len(self._held) <= JSON_LIMIT:
+            return b""
+        return self._release(0)
+
+    def finish(self) -> tuple[bytes, str | None]:
+        """At the end of the body: the PCM that was held back, or the JSON that it turned out to be."""
+        held, self._held = self._held, b""
+        if self._decided or not held or held.startswith(b"RIFF"):
+            return b"", None
+        try:
+            json.loads(held)
+        except (ValueError, RecursionError):
+            return held, None
+        return b"", held.decode("utf-8", "replace")
+
+    def _release(self, start: int) -> bytes:
+        self._decided = True
+        held, self._held = self._held, b""
+        return held[start:]
+
+
+def _riff_data(head: bytes) -> int | None:
+    """Where the samples of a WAV file begin; ``None`` while more of it is needed to tell."""
+    at = 12
+    while len(head) >= at + 8:
+        name, size = head[at : at + 4], struct.unpack_from("<I", head, at + 4)[0]
+        at += 8
+        if name == b"data":
+            return at
+        at += size + size % 2
+    return None
+
+
+class SseBody:
+    """A ``text/event-stream`` body, fed as it comes."""
+
+    def __init__(self) -> None:
+        self._line = b""
+        self._data: list[str] = []
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """Take bytes in, give the data of each finished event out."""
+        *lines, self._line = (self._line + chunk).replace(b"\r\n", b"\n").split(b"\n")
+        return [event for line in lines if (event := self._take(line)) is not None]
+
+    def finish(self) -> list[str]:
+        """At the end of the body: the event that no empty line has closed."""
+        lines, self._line = [self._line, b""], b""
+        return [event for line in lines if (event := self._take(line)) is not None]
+
+    def _take(self, line: bytes) -> str | None:
+        text = line.decode("utf-8", "replace").rstrip("\r")
+        if text.startswith("data:"):
+            self._data.append(text[5:].removeprefix(" "))
+        if text or not self._data:
+            return None
+        event, self._data = "\n".join(self._data), []
+        return event

@@ -1,0 +1,318 @@
+"""One WebSocket: its receive loop, and which request each frame belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+
+from . import protocol
+from .errors import APIConnectionError, DroppedError, SmallestAIError
+from .protocol import Audio, Complete, Event, Failure, Notice, Word
+
+__all__ = ["Connection", "Request", "Router"]
+
+logger = logging.getLogger(__name__)
+
+PROMPT = 0.5
+"""Seconds after a last chunk within which a `complete` counts as prompt. Servers send it at once or after four."""
+
+RELEASED_LIMIT = 64
+"""Requests remembered after they were taken for ended, for the `complete` that may still come."""
+
+
+class Request:
+    """One request under way on a connection.
+
+    Attributes:
+        id: Our id of the request, which the server echoes.
+        on_event: Called with each `Audio` and `Word`, from the receive loop.
+        last_chunk_at: When its newest audio came, by the loop's clock; ``None`` before any.
+        released: Whether its speaker takes it for ended although the server has not said so.
+    """
+
+    def __init__(
+        self,
+        request_id: str,
+        on_event: Callable[[Event], None],
+        on_end: Callable[[], None],
+        connection: Connection,
+    ) -> None:
+        self.id = request_id
+        self.on_event = on_event
+        self.connection = connection
+        self.last_chunk_at: float | None = None
+        self.released = False
+        self._on_end = [on_end]
+        self._ended: asyncio.Future[SmallestAIError | None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server has said that the request is complete, or it failed."""
+        return self._ended.done()
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the server has been sending `complete` promptly on this connection."""
+        return self.connection.prompt
+
+    async def wait(self) -> None:
+        """Wait until the server says that all was sent. Leaving early does not end the request.
+
+        Raises:
+            SmallestAIError: The request failed, or its connection broke.
+        """
+        error = await asyncio.shield(self._ended)
+        if error is not None:
+            raise error
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether the server has been seen to mix requests on this connection."""
+        return self.connection.router.interleaved
+
+    def end(self, error: SmallestAIError | None = None) -> None:
+        """Note how the request ended."""
+        if not self._ended.done():
+            self._ended.set_result(error)
+            for callback in self._on_end:
+                callback()
+            self.connection.changed()
+
+    def release(self, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> None:
+        """Take it for ended; what still comes goes to another listener."""
+        if self.ended:
+            on_end()
+            return
+        self.released = True
+        self.on_event = on_event
+        self._on_end.append(on_end)
+        self.connection.release(self)
+
+    def abort(self, error: SmallestAIError | None = None) -> None:
+        """Make the server stop, which a WebSocket only understands as a broken connection."""
+        if not self.ended:
+            self.end(error or DroppedError("The request was stopped"))
+            self.connection.drop()
+
+
+class Router:
+    """Which request a frame belongs to. Knows nothing of sockets.
+
+    A frame belongs to the request whose id it echoes, else to the one that the server's own id has been seen with.
+    A chunk without any id belongs to the oldest request that is still waited for, a `complete` to the oldest that
+    has none yet, an error to all.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.prompt = False
+        self.interleaved = False
+        self.nameless = False
+        self._clock = clock
+        self._open: dict[str, Request] = {}
+        self._by_server_id: dict[str, Request] = {}
+        self._newest_heard = -1
+        self._order: dict[str, int] = {}
+
+    @property
+    def waited_for(self) -> list[Request]:
+        """Requests that somebody still waits for, oldest first."""
+        return [request for request in self._open.values() if not request.released]
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for a request on this connection."""
+        return any(not request.released for request in self._open.values())
+
+    def add(self, request: Request) -> None:
+        """Expect frames for a request."""
+        self._open[request.id] = request
+        self._order[request.id] = len(self._order)
+        released = [r for r in self._open.values() if r.released]
+        for old in released[:-RELEASED_LIMIT]:
+            self._forget(old)
+
+    def route(self, event: Event) -> None:
+        """Hand one event to the request that it belongs to; drop it where there is none."""
+        if isinstance(event, Notice):
+            logger.debug("Smallest AI: %s", event.text)
+        elif isinstance(event, Failure):
+            self._fail(event)
+        elif isinstance(event, Audio | Word | Complete):
+            self._deliver(event)
+
+    def end_all(self, error: SmallestAIError) -> None:
+        """The connection is gone: nothing more comes for any request."""
+        for request in list(self._open.values()):
+            self._forget(request)
+            request.end(error)
+
+    def _deliver(self, event: Audio | Word | Complete) -> None:
+        request = self._find(event)
+        if request is None:
+            return
+        if isinstance(event, Complete):
+            if request.last_chunk_at is not None:
+                self.prompt = self._clock() - request.last_chunk_at < PROMPT
+            self._forget(request)
+            request.end()
+            return
+        if isinstance(event, Audio):
+            request.last_chunk_at = self._clock()
+            self._note_order(request)
+        request.on_event(event)
+
+    def _find(self, event: Audio | Word | Complete | Failure) -> Request | None:
+        if event.request_id is not None:
+            request = self._open.get(event.request_id)
+            if request is not None and event.server_id is not None:
+                self._by_server_id[event.server_id] = request
+            return request
+        if event.server_id is not None and event.server_id in self._by_server_id:
+            return self._by_server_id[event.server_id]
+        if isinstance(event, Failure):
+            return None
+        self.nameless = True
+        if isinstance(event, Complete):
+            return next(iter(self._open.values()), None)
+        return next(iter(self.waited_for), None)
+
+    def _note_order(self, request: Request) -> None:
+        order = self._order.get(request.id, 0)
+        self.interleaved |= order < self._newest_heard
+        self._newest_heard = max(self._newest_heard, order)
+
+    def _fail(self, event: Failure) -> None:
+        if event.request_id is not None or (event.server_id or "") in self._by_server_id:
+            request = self._find(event)
+            failed = [request] if request is not None else []
+        else:
+            failed = self.waited_for
+        if not failed:
+            logger.debug("Smallest AI: an error for no request: %s", event.error)
+        for request in failed:
+            self._forget(request)
+            request.end(event.error)
+
+    def _forget(self, request: Request) -> None:
+        self._open.pop(request.id, None)
+        for server_id in [key for key, value in self._by_server_id.items() if value is request]:
+            del self._by_server_id[server_id]
+
+
+class Connection:
+    """One open WebSocket. `run` is its receive loop; whoever made it owns the task.
+
+    Attributes:
+        path: The route that it is open on.
+        opened_at: By the loop's clock.
+        router: The requests under way on it.
+        closed: Set once nothing can be sent or received any more.
+    """
+
+    def __init__(
+        self,
+        socket: aiohttp.ClientWebSocketResponse,
+        path: str,
+        secret: str,
+        on_change: Callable[[], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.path = path
+        self.opened_at = loop.time()
+        self.router = Router(loop.time)
+        self.closed = asyncio.Event()
+        self._clock = loop.time
+        self._on_change = on_change
+        self._socket = socket
+        self._secret = secret
+        self._retired = False
+        self._timed_out = False
+        self._lived: float | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent."""
+        return not self._retired and not self.closed.is_set() and not self._socket.closed
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the server has been sending `complete` promptly."""
+        return self.router.prompt
+
+    async def send(self, request: Request, body: dict[str, Any]) -> None:
+        """Send one request.
+
+        Raises:
+            APIConnectionError: The connection is gone.
+        """
+        self.router.add(request)
+        try:
+            await self._socket.send_str(json.dumps(body))
+        except (aiohttp.ClientError, OSError, RuntimeError) as failure:
+            reason = type(failure).__name__
+        else:
+            return
+        error = APIConnectionError(f"The connection broke while sending a request ({reason})")
+        self._end(error)
+        raise error
+
+    def drop(self) -> None:
+        """Stop everything on it at once; the requests of others fail and are asked again elsewhere."""
+        self._end(DroppedError("The connection was dropped, since a reply on it was stopped"))
+
+    def release(self, request: Request) -> None:
+        """A request is no longer waited for. Without ids its late frames could be taken for another's."""
+        if self.router.nameless and not request.ended:
+            self.retire()
+        self.changed()
+
+    def retire(self) -> None:
+        """Send nothing new on it, and close it as soon as nobody waits for a request."""
+        self._retired = True
+        self.changed()
+
+    def changed(self) -> None:
+        """Whether somebody waits for a request may have changed."""
+        if self._retired and not self.router.busy:
+            self._end(DroppedError("The connection was closed"))
+        self._on_change()
+
+    def died_young(self, age: float) -> bool:
+        """Whether the server closed it before that age (seconds), and not for being idle."""
+        return self._lived is not None and self._lived < age and not self._timed_out
+
+    def _end(self, error: SmallestAIError) -> None:
+        if not self.closed.is_set():
+            self.closed.set()
+            self.router.end_all(error)
+            self._on_change()
+
+    async def run(self) -> None:
+        """Receive until the connection ends; then every request still waited for fails."""
+        async for message in self._socket:
+            if self.closed.is_set():
+                return
+            if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                self._receive(message.data)
+        self._lived = self._clock() - self.opened_at
+        failure = self._socket.exception()
+        why = type(failure).__name__ if failure else f"code {self._socket.close_code}"
+        self._end(APIConnectionError(f"The server closed the connection ({why})"))
+
+    async def close(self) -> None:
+        """Close the socket, with its closing handshake."""
+        self._end(DroppedError("The connection was closed"))
+        with contextlib.suppress(aiohttp.ClientError, OSError, RuntimeError):
+            await self._socket.close()
+
+    def _receive(self, data: str | bytes) -> None:
+        event = protocol.parse_frame(data, secret=self._secret)
+        if isinstance(event, Failure) and isinstance(event.error, APIConnectionError):
+            self._timed_out = True  # the error that announces an idle close is the only one of this kind
+        self.router.route(event)

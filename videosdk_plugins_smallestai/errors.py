@@ -1,0 +1,114 @@
+"""What can go wrong between the text and the listener's ear."""
+
+from __future__ import annotations
+
+__all__ = [
+    "APIConnectionError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "InvalidRequestError",
+    "ModelRetiredError",
+    "RateLimitError",
+    "ServerError",
+    "SmallestAIError",
+]
+
+
+class SmallestAIError(RuntimeError):
+    """Speech could not be produced.
+
+    Attributes:
+        status: The HTTP status of the answer, where there was one.
+        request_id: The server's id of the request, where it told one.
+        retryable: Whether the same request may succeed a little later.
+        unspoken: Text that was taken from the caller's iterator and never (or not wholly) heard. Kept out of
+            the message, so that what users say does not reach the logs.
+    """
+
+    retryable_by_default = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.request_id = request_id
+        self.retryable = self.retryable_by_default if retryable is None else retryable
+        self.unspoken = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.request_id:
+            text += f" [request {self.request_id}]"
+        if self.unspoken:
+            text += f" ({len(self.unspoken)} characters taken and not spoken, see .unspoken)"
+        return text
+
+
+class AuthenticationError(SmallestAIError):
+    """The API key is missing, wrong, not entitled, or its limit is used up (HTTP 401, 403)."""
+
+
+class InvalidRequestError(SmallestAIError):
+    """The service refuses the request as it is: voice, language, text or a field (HTTP 400, 413, 422)."""
+
+
+class ModelRetiredError(SmallestAIError):
+    """The model or its route is gone (HTTP 404, 405, 410, ``MODEL_DEPRECATED``)."""
+
+
+class RateLimitError(SmallestAIError):
+    """Too many requests, or too many at once, for this account (HTTP 429).
+
+    Attributes:
+        retry_after: Seconds that the server asks to wait, where it told them.
+    """
+
+    retryable_by_default = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class ServerError(SmallestAIError):
+    """The service failed (HTTP 500, 502, 503, 504), or answered something that is no speech."""
+
+    retryable_by_default = True
+
+
+class APIConnectionError(SmallestAIError):
+    """The service could not be reached, or the connection broke.
+
+    Attributes:
+        opening: Whether there was no connection at all (refused, host unknown, TLS refused), rather than one
+            that broke.
+    """
+
+    retryable_by_default = True
+
+    def __init__(self, message: str, *, request_id: str | None = None, opening: bool = False) -> None:
+        super().__init__(message, request_id=request_id)
+        self.opening = opening
+
+
+class DroppedError(APIConnectionError):
+    """We ended the connection ourselves. Never reaches a caller: the request is sent again, or nobody wants it."""
+
+
+class APITimeoutError(SmallestAIError):
+    """The service did not answer in time."""
+
+    retryable_by_default = True

@@ -1,0 +1,95 @@
+"""The models: which routes they are served on, what they are called there, and what they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+__all__ = ["MODELS", "SAMPLE_RATES", "Model", "SmallestAIModel", "resolve"]
+
+SmallestAIModel = Literal[
+    "lightning",
+    "lightning-large",
+    "lightning-v2",
+    "lightning-v3.1",
+    "lightning_v3.1",
+    "lightning_v3.1_pro",
+]
+"""The model ids known when this was written. Newer ids that start with ``lightning_v`` are accepted too."""
+
+SAMPLE_RATES = (8000, 16000, 24000, 44100)
+"""Sample rates in Hz that the service produces."""
+
+STANDARD_VOICE = "magnus"
+PRO_VOICE = "meher"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One row of the table.
+
+    Attributes:
+        id: The name that a user gives.
+        wire_name: What the ``model`` field of a request says; ``None`` where the route names the model.
+        websocket: Path of the WebSocket route below the base URL; ``None`` where there is none.
+        http: Path of the HTTP route below the base URL.
+        sse: Whether the HTTP route answers with server-sent events instead of a binary body.
+        default_voice: The voice used where the user chose none.
+        prosody: Whether it takes ``consistency``, ``similarity`` and ``enhancement``.
+        sample_rates: Sample rates in Hz that it produces.
+        successor: Id of the model to use when this one's routes are gone; ``None`` where nobody says one.
+    """
+
+    id: str
+    wire_name: str | None
+    websocket: str | None
+    http: str
+    sse: bool = False
+    default_voice: str = STANDARD_VOICE
+    prosody: bool = False
+    sample_rates: tuple[int, ...] = SAMPLE_RATES
+    successor: str | None = None
+
+    @property
+    def unified(self) -> bool:
+        """Whether the model is served on the unified routes, which name it in the request."""
+        return self.wire_name is not None
+
+
+def _per_model(model: str, **more: object) -> Model:
+    return Model(model, None, more.pop("websocket", None), f"/{model}/get_speech", **more)  # type: ignore[arg-type]
+
+
+def _unified(model: str) -> Model:
+    voice = PRO_VOICE if "_pro" in model else STANDARD_VOICE
+    return Model(model, model, "/tts/live", "/tts/live", sse=True, default_voice=voice)
+
+
+_UP_TO_24_KHZ = (8000, 16000, 24000)  # the vendor documents at most 24000 Hz for its three older models
+
+MODELS: dict[str, Model] = {
+    model.id: model
+    for model in (
+        _per_model("lightning", sample_rates=_UP_TO_24_KHZ),
+        _per_model("lightning-large", sample_rates=_UP_TO_24_KHZ),
+        _per_model("lightning-v2", sample_rates=_UP_TO_24_KHZ, prosody=True),
+        _per_model("lightning-v3.1", websocket="/lightning-v3.1/get_speech/stream", successor="lightning_v3.1"),
+        _unified("lightning_v3.1"),
+        _unified("lightning_v3.1_pro"),
+    )
+}
+
+
+def resolve(model: object) -> Model:
+    """Look a model id up.
+
+    Raises:
+        ValueError: The id is none that the service has, and does not look like a newer one.
+    """
+    if isinstance(model, str):
+        if model in MODELS:
+            return MODELS[model]
+        if model.startswith("lightning_v"):
+            return _unified(model)
+    known = ", ".join(repr(name) for name in get_args(SmallestAIModel))
+    raise ValueError(f"model must be one of {known}, or a newer id that starts with 'lightning_v'; got {model!r}")

@@ -1,0 +1,156 @@
+"""One segment under way: what has come for it, and what of that is new."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from .account import Slot
+from .errors import SmallestAIError
+from .playback import SAMPLE_WIDTH
+from .protocol import Answered, Audio, Event
+from .text import Segment
+
+__all__ = ["Link", "Passage", "Request"]
+
+CLOSE_ENOUGH = 0.8
+"""A repetition that stops after this part of what had been delivered counts as the whole: a live model does not
+speak the same words in exactly the same time."""
+
+
+class Request(Protocol):
+    """A request as a transport hands it out."""
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the server has been sending `complete` promptly."""
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether the server has been seen to mix requests."""
+
+    async def wait(self) -> None:
+        """Wait for the end as the server tells it; raises `SmallestAIError`."""
+
+    def release(self, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> None:
+        """Take it for ended; what still comes goes elsewhere."""
+
+    def abort(self, error: SmallestAIError | None = None) -> None:
+        """Make the server stop. ``error`` is what `wait` then raises."""
+
+
+class Link(Protocol):
+    """A transport, bound to one reply's settings. It raises; it never tries again."""
+
+    @property
+    def ends_are_told(self) -> bool:
+        """Whether the end of a request is always told."""
+
+    async def open(self) -> None:
+        """Find out whether the service is there; raises `SmallestAIError`."""
+
+    async def send(self, text: str, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> Request:
+        """Send a request; ``on_end`` is called once it is over for the server. Raises `SmallestAIError`."""
+
+
+class Passage:
+    """A segment from its request to its end.
+
+    Attributes:
+        text: What is to be spoken.
+        slot: Its place in the account, while a request is sent or in progress.
+        request: The newest request for it.
+        received: Bytes of its audio so far, repetitions not counted.
+        in_line_at: When everything before it had ended, by the loop's clock.
+        sent_at: When the newest request was sent; ``None`` before, and between a failure and the next attempt.
+        last_chunk_at: When the newest chunk came, repetitions included.
+        longest_pause: Between two chunks of one attempt, in seconds.
+        answered: Whether the service has accepted a request for it.
+        complete: Whether the server has said that all was sent.
+        error: Why it cannot be spoken.
+        ended: Whether the reply has gone on.
+        asked_again: Whether it has been asked again for being too short.
+        resumes: How often its audio was resumed after a break.
+        attempt_bytes: Bytes that the newest attempt has brought, repetitions included.
+        fetching: The task that fetches it.
+    """
+
+    def __init__(self, segment: Segment, on_change: Callable[[], None]) -> None:
+        self.segment = segment
+        self.text = segment.text
+        self.slot: Slot | None = None
+        self.request: Request | None = None
+        self.received = 0
+        self.in_line_at: float | None = None
+        self.sent_at: float | None = None
+        self.last_chunk_at: float | None = None
+        self.longest_pause = 0.0
+        self.answered = False
+        self.complete = False
+        self.error: SmallestAIError | None = None
+        self.ended = False
+        self.asked_again = False
+        self.resumes = 0
+        self.attempt_bytes = 0
+        self.fetching: asyncio.Task[None] | None = None
+        self._clock = asyncio.get_running_loop().time
+        self._on_change = on_change
+        self._buffer: list[bytes] = []
+        self._to_skip = 0
+        self._before_attempt = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether audio waits to be played."""
+        return bool(self._buffer)
+
+    @property
+    def new_audio(self) -> bool:
+        """Whether the newest attempt has brought a new sample."""
+        return self.received // SAMPLE_WIDTH > self._before_attempt // SAMPLE_WIDTH
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the newest attempt has come (about) as far as those before."""
+        return self.attempt_bytes > 0 and self._to_skip <= (1 - CLOSE_ENOUGH) * self._before_attempt
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come for it."""
+        return self.complete or self.ended or self.error is not None
+
+    def begin_attempt(self) -> None:
+        """The next audio is from the start again: skip what has been delivered."""
+        if self.received:
+            self.resumes += 1
+        self.sent_at = None
+        self._before_attempt = self._to_skip = self.received
+        self.attempt_bytes = 0
+
+    def hear(self, event: Event) -> None:
+        """Take in what came for it."""
+        self.answered = True
+        if isinstance(event, Answered):
+            self._on_change()
+        elif isinstance(event, Audio):
+            self._hear_audio(event.pcm)
+
+    def take(self) -> bytes:
+        """The audio that waits to be played."""
+        pcm = b"".join(self._buffer)
+        self._buffer.clear()
+        return pcm
+
+    def _hear_audio(self, pcm: bytes) -> None:
+        now = self._clock()
+        if self.attempt_bytes and self.last_chunk_at is not None:
+            self.longest_pause = max(self.longest_pause, now - self.last_chunk_at)
+        self.last_chunk_at = now
+        self.attempt_bytes += len(pcm)
+        skipped = min(self._to_skip, len(pcm))
+        self._to_skip -= skipped
+        if len(pcm) > skipped:
+            self._buffer.append(pcm[skipped:])
+            self.received += len(pcm) - skipped
+            self._on_change()

@@ -1,0 +1,85 @@
+"""The one place that decides whether a failed request is sent again, and when."""
+
+from __future__ import annotations
+
+from .errors import APIConnectionError, APITimeoutError, DroppedError, RateLimitError, ServerError, SmallestAIError
+
+__all__ = ["NoAudioError", "RetryPolicy"]
+
+RECONNECT_DELAYS = (0.25,)
+"""Seconds before each further attempt to reach a service that cannot be reached. A listener waits."""
+
+SERVER_DELAYS = (0.25, 0.75)
+"""Seconds before each further attempt after a server error: a passing 503 is common."""
+
+RATE_DELAYS = (0.5, 1.0)
+"""Seconds before each further attempt when others use the account up: the vendor asks for 500 ms, doubling."""
+
+RETRY_AFTER_LIMIT = 2.0
+"""Seconds of `Retry-After` that a listener can be made to wait."""
+
+BREAKS_IN_A_ROW = 2
+"""Broken connections in a row without a new sample after which the next would be no better."""
+
+
+class NoAudioError(ServerError):
+    """The service says that a segment is complete, and has not spoken."""
+
+
+class RetryPolicy:
+    """Counts the failures of one segment since its last new sample.
+
+    Attributes:
+        first: The failure to raise in the end: a retry's own failure tells less.
+    """
+
+    def __init__(self) -> None:
+        self.first: SmallestAIError | None = None
+        self._counts: dict[str, int] = {}
+
+    def progress(self) -> None:
+        """New audio came: what failed before is overcome."""
+        self.first = None
+        self._counts.clear()
+
+    def delay(self, error: SmallestAIError, *, new_audio: bool) -> float | None:
+        """Seconds to wait before the request is sent again; ``None`` to give up.
+
+        Args:
+            error: What went wrong.
+            new_audio: Whether this attempt had brought a new sample.
+        """
+        if new_audio:
+            self.progress()
+        if isinstance(error, DroppedError):
+            return 0.0
+        if not error.retryable or isinstance(error, APITimeoutError):
+            self.first = self.first or error
+            return None
+        wait = self._wait(error, new_audio)
+        if wait is None or not new_audio:
+            self.first = self.first or error
+        return wait
+
+    def _wait(self, error: SmallestAIError, new_audio: bool) -> float | None:
+        if isinstance(error, RateLimitError):
+            wait = _step(RATE_DELAYS, self._count("rate"))
+            if wait is not None and error.retry_after is not None:
+                wait = error.retry_after if error.retry_after <= RETRY_AFTER_LIMIT else None
+            return wait
+        if isinstance(error, NoAudioError):
+            return _step((0.0,), self._count("no audio"))
+        if isinstance(error, APIConnectionError) and error.opening:
+            return _step(RECONNECT_DELAYS, self._count("opening"))
+        if isinstance(error, APIConnectionError):
+            return 0.0 if new_audio else _step((0.0,) * (BREAKS_IN_A_ROW - 1), self._count("break"))
+        return _step(SERVER_DELAYS, self._count("server"))
+
+    def _count(self, what: str) -> int:
+        count = self._counts.get(what, 0)
+        self._counts[what] = count + 1
+        return count
+
+
+def _step(delays: tuple[float, ...], count: int) -> float | None:
+    return delays[count] if count < len(delays) else None

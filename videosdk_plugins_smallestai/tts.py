@@ -1,0 +1,299 @@
+"""`SmallestAITTS`: what the framework and the user see."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+from videosdk.agents import TTS, FlushMarker
+
+from . import models
+from .account import Account
+from .errors import SmallestAIError
+from .http import HttpLink
+from .models import SmallestAIModel
+from .passage import Link
+from .playback import Playback, QueueSink, TrackSink
+from .service import Service
+from .settings import Settings, check_positive
+from .source import TextSource
+from .turn import Turn
+from .websocket import WebSocketLink, WebSocketTransport
+
+__all__ = ["SmallestAITTS"]
+
+logger = logging.getLogger(__name__)
+
+
+class SmallestAITTS(TTS):  # type: ignore[misc]
+    """Gives a VideoSDK agent a voice of Smallest AI.
+
+    The attributes ``model``, ``voice_id``, ``language``, ``speed``, ``consistency``, ``similarity``,
+    ``enhancement``, ``sentence_streaming``, ``timeout``, ``enable_streaming``, ``complete_backoff_ms`` and
+    ``max_buffer_flush_ms`` may be assigned between replies; the next reply obeys.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        model: SmallestAIModel | str = "lightning-v3.1",
+        voice_id: str = models.STANDARD_VOICE,
+        language: str = "en",
+        sample_rate: int = 24000,
+        speed: float = 1.0,
+        consistency: float = 0.5,
+        similarity: float = 0.0,
+        enhancement: float = 1.0,
+        sentence_streaming: bool = True,
+        base_url: str = "https://api.smallest.ai/waves/v1",
+        timeout: float = 30.0,
+        enable_streaming: bool = True,
+        max_connection_age_sec: float = 300.0,
+        complete_backoff_ms: int = 0,
+        max_buffer_flush_ms: int = 0,
+    ) -> None:
+        """Check everything; nothing is connected yet.
+
+        Args:
+            api_key: The key; else the environment's ``SMALLEST_API_KEY``.
+            model: A model id. Those with a hyphen have routes of their own; only ``lightning-v3.1`` of them has a
+                WebSocket.
+            voice_id: A voice of the model's pool, or a cloned ``voice_*``. With a Pro model the default is
+                ``meher``.
+            language: A language code that the model takes.
+            sample_rate: Of the audio that the service sends, in Hz: 8000, 16000, 24000 or 44100. It is converted to
+                the audio track's own.
+            speed: 0.5 to 2.0 times the normal pace.
+            consistency: 0 to 1, for ``lightning-v2`` only.
+            similarity: 0 to 1, for ``lightning-v2`` only.
+            enhancement: 0 to 2, for ``lightning-v2`` only.
+            sentence_streaming: Cut streamed text into speakable segments; else each item of the iterator is one
+                request.
+            base_url: Of the API, ``http`` or ``https``; the WebSocket's is derived from it.
+            timeout: Seconds that one HTTP request may take, connection and audio together.
+            enable_streaming: Use the persistent WebSocket; else HTTP.
+            max_connection_age_sec: Seconds after which the WebSocket is replaced, between replies.
+            complete_backoff_ms: 0 to 10000: how long the service waits after the last chunk before it says that a
+                request is complete.
+            max_buffer_flush_ms: 0 to 1000: how long the service may wait for more text; 0 does not.
+
+        Raises:
+            ValueError: An argument is refused; the message says what is accepted.
+            TypeError: ``language`` is not a ``str``.
+        """
+        self.model = model
+        self.voice_id = _default_voice(model) if voice_id == models.STANDARD_VOICE else voice_id
+        self.language = language
+        self.speed = speed
+        self.consistency = consistency
+        self.similarity = similarity
+        self.enhancement = enhancement
+        self.sentence_streaming = sentence_streaming
+        self.timeout = timeout
+        self.enable_streaming = enable_streaming
+        self.complete_backoff_ms = complete_backoff_ms
+        self.max_buffer_flush_ms = max_buffer_flush_ms
+        self._sample_rate = sample_rate
+        self._settings(None, {})
+        check_positive("max_connection_age_sec", max_connection_age_sec)
+        self._service = Service(base_url, _find_key(api_key))
+
+        super().__init__(sample_rate=sample_rate, num_channels=1)
+        self.audio_track: Any = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._transport = WebSocketTransport(self._service, max_connection_age_sec)
+        self._account = Account()
+        self._speaking = asyncio.Lock()
+        self._replies: set[Turn] = set()
+        self._streams: set[Turn] = set()
+        self._lingering: Turn | None = None
+        self._first_audio_sent = False
+
+    def reset_first_audio_tracking(self) -> None:
+        """Let the first-audio callback fire again for the next reply."""
+        self._first_audio_sent = False
+
+    async def prewarm(self) -> None:
+        """Open the WebSocket, so that the first reply pays no handshake. Over HTTP there is nothing to do.
+
+        A failure is logged; the next reply tries again.
+        """
+        if not self.enable_streaming:
+            return
+        try:
+            await self._link(self._settings(None, {})).open()
+        except (SmallestAIError, ValueError, TypeError) as error:
+            logger.warning("Smallest AI: prewarm failed, the first reply will try again: %s", error)
+
+    async def synthesize(
+        self, text: AsyncIterator[str | FlushMarker] | str, voice_id: str | None = None, **kwargs: Any
+    ) -> None:
+        """Speak a reply into the audio track. Returns when all its audio is there, before it is all heard.
+
+        Args:
+            text: The reply, or an async iterator of its parts.
+            voice_id: Another voice for this reply.
+            **kwargs: Other settings for this reply, by the names of the constructor; unknown ones are ignored.
+
+        Raises:
+            SmallestAIError: Speech could not be produced; also emitted as ``"error"``, once.
+            ValueError: A setting is refused. No text has been taken.
+            TypeError: ``text`` or a setting is of the wrong type. No text has been taken.
+        """
+        settings = self._settings(voice_id, kwargs)
+        source = TextSource(text, sentence_streaming=settings.sentence_streaming)
+        if self.audio_track is None or not self.loop:
+            logger.error("Smallest AI: audio track or event loop not set")
+            self.emit("error", "Audio track or event loop not set")
+            return
+        sink = TrackSink(self.audio_track)
+        playback = Playback(sink, settings.sample_rate, on_first_audio=self._first_byte_is_next)
+        turn = self._turn(source, playback, settings)
+        self._replies.add(turn)
+        try:
+            async with self._speaking:
+                await turn.run()
+        except SmallestAIError as error:
+            self.emit("error", str(error))
+            raise
+        finally:
+            self._replies.discard(turn)
+            self._keep(turn)
+
+    async def stream_synthesize(
+        self, text_stream: AsyncIterator[str | FlushMarker], **kwargs: Any
+    ) -> AsyncIterator[bytes]:
+        """Speak into an iterator instead of the audio track, which is left alone, as is a reply on it.
+
+        Args:
+            text_stream: The text.
+            **kwargs: As for `synthesize`.
+
+        Yields:
+            PCM in the format of the audio track; without a track, at ``sample_rate``.
+
+        Raises:
+            SmallestAIError: Speech could not be produced. Nothing is emitted.
+            ValueError: A setting is refused. No text has been taken.
+        """
+        settings = self._settings(kwargs.pop("voice_id", None), kwargs)
+        source = TextSource(text_stream, sentence_streaming=settings.sentence_streaming)
+        sink = QueueSink(self.audio_track)
+        turn = self._turn(source, Playback(sink, settings.sample_rate, heard=_is_live_reply()), settings)
+        self._streams.add(turn)
+        running = asyncio.ensure_future(_run_into(sink, turn))
+        try:
+            while (pcm := await sink.queue.get()) is not None and not turn.stopped:
+                yield pcm
+            await running
+        finally:
+            turn.stop()
+            self._streams.discard(turn)
+            await asyncio.wait({running})
+            await turn.wait_closed()
+
+    async def interrupt(self) -> None:
+        """Stop the reply at once. When this returns, no further byte of it reaches the track."""
+        stopped = self._replies | (self._streams if _is_live_reply() else set())
+        if self._lingering is not None:
+            stopped.add(self._lingering)
+            self._lingering = None
+        for turn in stopped:
+            turn.stop()
+        if hasattr(self.audio_track, "interrupt"):
+            result = self.audio_track.interrupt()
+            if inspect.isawaitable(result):
+                await result
+
+    async def aclose(self) -> None:
+        """End replies in progress, close all connections, and let go of everything. May be called again."""
+        turns = self._replies | self._streams | ({self._lingering} if self._lingering is not None else set())
+        self._lingering = None
+        for turn in turns:
+            turn.stop()
+        await asyncio.gather(*(turn.wait_closed() for turn in turns))
+        await self._transport.aclose()
+        await self._service.aclose()
+        await super().aclose()
+
+    def _settings(self, voice_id: str | None, overrides: dict[str, Any]) -> Settings:
+        """The attributes as they are now, and what one call overrides."""
+        settings = Settings(
+            model=self.model,
+            voice_id=self.voice_id,
+            language=self.language,
+            sample_rate=self._sample_rate,
+            speed=self.speed,
+            consistency=self.consistency,
+            similarity=self.similarity,
+            enhancement=self.enhancement,
+            sentence_streaming=self.sentence_streaming,
+            timeout=self.timeout,
+            enable_streaming=self.enable_streaming,
+            complete_backoff_ms=self.complete_backoff_ms,
+            max_buffer_flush_ms=self.max_buffer_flush_ms,
+        )
+        return settings.override(overrides | {"voice_id": voice_id})
+
+    def _link(self, settings: Settings) -> Link:
+        if settings.enable_streaming:
+            return WebSocketLink(self._transport, settings)
+        return HttpLink(self._service, settings)
+
+    def _turn(self, source: TextSource, playback: Playback, settings: Settings) -> Turn:
+        return Turn(source, self._link(settings), playback, settings, self._account)
+
+    async def _first_byte_is_next(self) -> None:
+        if self._lingering is not None:
+            self._lingering.stop_late()
+            self._lingering = None
+        if self._first_audio_callback is not None and not self._first_audio_sent:
+            self._first_audio_sent = True
+            await self._first_audio_callback()
+
+    def _keep(self, turn: Turn) -> None:
+        """Let audio that comes late still be heard, until a later reply speaks."""
+        if turn.late is None or turn.stopped:
+            return
+        if self._lingering is not None:
+            self._lingering.stop_late()
+        self._lingering = turn
+        turn.late.reply_over = True
+
+
+async def _run_into(sink: QueueSink, turn: Turn) -> None:
+    try:
+        await turn.run()
+    finally:
+        sink.queue.put_nowait(None)
+
+
+def _find_key(api_key: str | None) -> str:
+    key = api_key or os.environ.get("SMALLEST_API_KEY")
+    if not key or not key.strip():
+        raise ValueError(
+            "SmallestAI API key required: pass api_key=..., or set the environment variable SMALLEST_API_KEY"
+        )
+    return key.strip()
+
+
+def _default_voice(model: object) -> str:
+    try:
+        return models.resolve(model).default_voice
+    except ValueError:
+        return models.STANDARD_VOICE  # the settings' own check refuses the model, with the others
+
+
+def _is_live_reply() -> bool:
+    """Whether the pipeline of the current job speaks through `stream_synthesize`, by a ``tts`` hook."""
+    from videosdk.agents.job import get_current_job_context
+
+    context = get_current_job_context()
+    hooks = getattr(getattr(context, "_pipeline", None), "hooks", None)
+    has_hook = getattr(hooks, "has_tts_stream_hook", None)
+    return has_hook is not None and has_hook() is True

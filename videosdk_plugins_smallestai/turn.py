@@ -1,0 +1,303 @@
+"""One reply, from its first segment to its last sample: in order, one segment ahead, whole or an error."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from .account import Account
+from .ending import COMPLETE_WAIT, Facts, Ruling, is_plausible, judge, likely_end
+from .errors import APIConnectionError, APITimeoutError, SmallestAIError
+from .fetching import Fetcher
+from .late import LateAudio
+from .passage import Link, Passage
+from .playback import SAMPLE_WIDTH, Playback
+from .settings import Settings
+from .signals import Signal
+from .source import TextSource
+from .text import Segment
+
+__all__ = ["Turn"]
+
+logger = logging.getLogger(__name__)
+
+FIRST_AUDIO_TIMEOUT = 10.0
+"""Seconds without audio for the request that is first in line, on a WebSocket. The service takes 0.1 to 0.8."""
+
+AHEAD = 2
+"""Requests under way: the one that is heard, and one ahead."""
+
+
+class Turn:
+    """Speaks one reply.
+
+    Args:
+        source: The text. Taken only when there is room for a further request, so that the framework's estimate of
+            what was spoken stays right.
+        link: How the service is reached.
+        playback: Where the audio goes.
+        settings: The reply's settings.
+        account: The requests of this instance.
+
+    Attributes:
+        late: Takes the audio that may still come for a segment whose end was guessed.
+    """
+
+    def __init__(
+        self, source: TextSource, link: Link, playback: Playback, settings: Settings, account: Account
+    ) -> None:
+        self._source = source
+        self._link = link
+        self._playback = playback
+        self._settings = settings
+        self._account = account
+        self._changed = Signal()
+        self._fetcher = Fetcher(link, account, self._changed)
+        self._clock = asyncio.get_running_loop().time
+        self._started_at = self._clock()
+        self._passages: list[Passage] = []
+        self._awaits_text = False
+        self._text_error: Exception | None = None
+        self._stopped = False
+        self._work: asyncio.Task[None] | None = None
+        self.late: LateAudio | None = None
+
+    async def run(self) -> None:
+        """Speak. Returns when all audio has gone to the sink, or after `stop`.
+
+        Raises:
+            SmallestAIError: Speech could not be produced. What was heard until then is an exact beginning.
+        """
+        if self._stopped:
+            return
+        self._work = asyncio.ensure_future(self._speak())
+        try:
+            await asyncio.wait({self._work})
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.wait({self._work})
+            raise
+        if not self._work.cancelled():
+            self._work.result()
+
+    def stop(self) -> None:
+        """End the reply at once. When this returns, no further byte reaches the sink."""
+        self._stopped = True
+        self._playback.close()
+        self.stop_late()
+        if self._work is not None and not self._work.done():
+            self._work.cancel()
+        self._drop_requests()
+
+    def stop_late(self) -> None:
+        """Play no late audio any more: something else goes to the sink now."""
+        if self.late is not None:
+            self.late.close()
+
+    async def wait_closed(self) -> None:
+        """After `stop`: wait until nothing of it runs any more."""
+        if self._work is not None and self._work is not asyncio.current_task():
+            await asyncio.wait({self._work})
+        if self.late is not None:
+            await self.late.aclose()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped before its end."""
+        return self._stopped
+
+    def _drop_requests(self) -> None:
+        for passage in self._passages:
+            if passage.request is not None and not passage.complete:
+                passage.request.abort()
+
+    async def _speak(self) -> None:
+        await self._fetcher.open()
+        failure: Exception | None = None
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._read(tasks))
+            try:
+                await self._play()
+            except Exception as error:  # raised below: the task group would wrap it
+                failure = error
+            await self._playback.finish()
+            self._source.stop()
+            self._changed.notify()
+            await asyncio.wait({reading})
+            for passage in self._passages:
+                if passage.fetching is not None:
+                    passage.fetching.cancel()
+        self._log()
+        if failure is not None:
+            self._drop_requests()
+        if isinstance(failure, SmallestAIError):
+            failure.unspoken = self._unspoken()
+        if failure or self._text_error:
+            raise failure or self._text_error  # type: ignore[misc]
+
+    def _unspoken(self) -> str:
+        segments = [passage.segment for passage in self._passages if not passage.ended]
+        return "".join(segment.lead + segment.text for segment in segments).strip()
+
+    def _log(self) -> None:
+        first = self._playback.first_audio_at
+        logger.debug(
+            "Smallest AI: reply: first audio %s, %d segments, %.2f s of audio, %d gaps (%.2f s), %d resumes",
+            "none" if first is None else f"{first - self._started_at:.3f} s",
+            len(self._passages),
+            self._playback.seconds,
+            len(self._playback.gaps),
+            sum(self._playback.gaps),
+            sum(passage.resumes for passage in self._passages),
+        )
+
+    # Text in
+
+    async def _read(self, tasks: asyncio.TaskGroup) -> None:
+        """Take text while there is room, and have its speech fetched."""
+        try:
+            async with contextlib.aclosing(self._source.segments()) as segments:
+                while True:
+                    while not self._has_room():
+                        await self._changed.wait()
+                    self._awaits_text = True
+                    segment = await anext(segments, None)
+                    if segment is None:
+                        break
+                    self._awaits_text = False
+                    self._request(segment, tasks)
+        except Exception as error:  # the caller's own: raised when what was taken before has been spoken
+            self._text_error = error
+        self._awaits_text = False
+        self._source.stop()
+        self._changed.notify()
+
+    def _has_room(self) -> bool:
+        if self._source.stopped:
+            return True  # what is left is read, to be named in the error
+        if any(passage.error for passage in self._passages):
+            return False  # a fallback provider needs all the text that is not taken
+        under_way = sum(not passage.ended for passage in self._passages)
+        if under_way and self._link.ends_are_told and not self._passages[0].answered:
+            return False  # over HTTP it is the first request that finds out whether the service is there
+        return under_way < (AHEAD if self._account.runs_ahead else 1)
+
+    def _request(self, segment: Segment, tasks: asyncio.TaskGroup) -> None:
+        previous = self._passages[-1] if self._passages else None
+        passage = Passage(segment, self._changed.notify)
+        self._passages.append(passage)
+        if not self._source.stopped:
+            passage.fetching = tasks.create_task(self._fetcher.fetch(passage, previous))
+        self._changed.notify()
+
+    # Audio out
+
+    async def _play(self) -> None:
+        index = 0
+        while (passage := await self._passage(index)) is not None:
+            passage.in_line_at = self._clock()
+            await self._play_passage(passage, index)
+            self._playback.end_segment()
+            self._end(passage)
+            index += 1
+
+    async def _passage(self, index: int) -> Passage | None:
+        """The segment at a place of the reply; ``None`` when the text has ended before."""
+        while len(self._passages) <= index:
+            if self._source.stopped:
+                return None
+            await self._changed.wait()
+        return self._passages[index]
+
+    async def _play_passage(self, passage: Passage, index: int) -> None:
+        """Play one segment to its end, as the server tells it or as it is guessed."""
+        while True:
+            if passage.waiting:
+                self._end_late()
+                await self._playback.write(passage.take())
+            elif passage.error is not None:
+                raise passage.error
+            elif passage.complete:
+                return
+            else:
+                ruling, seconds = self._judge(passage, index)
+                if ruling is Ruling.END_SHORT:
+                    logger.warning(
+                        "Smallest AI: only %.2f s of audio for %d characters, and no more when asked again",
+                        self._audio_seconds(passage),
+                        len(passage.text),
+                    )
+                if ruling in (Ruling.END, Ruling.END_SHORT):
+                    return
+                if ruling is Ruling.ASK_AGAIN:
+                    self._ask_again(passage)
+                else:
+                    await self._changed.wait(seconds)
+
+    def _end(self, passage: Passage) -> None:
+        passage.ended = True
+        if not passage.complete and passage.request is not None:
+            self.late = LateAudio(self._playback, self._settings.sample_rate)
+            passage.request.release(self.late.hear, self.late.end)
+            if passage.slot is not None:
+                passage.slot.release()
+        self._changed.notify()
+
+    def _end_late(self) -> None:
+        self.stop_late()
+        self.late = None
+
+    # The end of a segment
+
+    def _audio_seconds(self, passage: Passage) -> float:
+        return passage.received / SAMPLE_WIDTH / self._settings.sample_rate
+
+    def _judge(self, passage: Passage, index: int) -> tuple[Ruling, float | None]:
+        """Rule on a segment whose audio has all been played."""
+        if self._link.ends_are_told or passage.sent_at is None or passage.request is None:
+            return Ruling.WAIT, None
+        now = self._clock()
+        if not passage.attempt_bytes:
+            return self._wait_for_first_audio(passage, max(passage.sent_at, passage.in_line_at or now))
+        silence = now - (passage.last_chunk_at or now)
+        if not passage.caught_up:  # the repetition of what was heard has stopped in the middle
+            return (Ruling.WAIT, COMPLETE_WAIT - silence) if silence < COMPLETE_WAIT else (Ruling.ASK_AGAIN, None)
+        following = self._passages[index + 1] if len(self._passages) > index + 1 else None
+        requested = following is not None and following.sent_at is not None and not following.over
+        failed = following is not None and following.error is not None
+        longest_pause = max(p.longest_pause for p in self._passages)
+        ruling, seconds = judge(
+            Facts(
+                silence=silence,
+                longest_pause=longest_pause,
+                plausible=is_plausible(self._audio_seconds(passage), passage.text, self._settings.speed),
+                asked_again=passage.asked_again,
+                prompt=passage.request.prompt,
+                interleaved=passage.request.interleaved,
+                next_waiting=following is not None and following.waiting,
+                next_requested=(requested or self._awaits_text) and not failed,
+                remaining=self._playback.remaining,
+            )
+        )
+        if ruling is Ruling.WAIT and seconds is None and requested and following is not None:
+            # This one has probably ended, so the next is first in line.
+            return self._wait_for_first_audio(following, now - silence + likely_end(longest_pause))
+        return ruling, seconds
+
+    def _wait_for_first_audio(self, passage: Passage, since: float) -> tuple[Ruling, float | None]:
+        left = max(since, passage.sent_at or since) + FIRST_AUDIO_TIMEOUT - self._clock()
+        if left <= 0 and passage.request is not None:
+            passage.request.abort(
+                APITimeoutError(
+                    f"No audio within {FIRST_AUDIO_TIMEOUT:g} s of the request. The service may be overloaded"
+                )
+            )
+            return Ruling.WAIT, None
+        return Ruling.WAIT, left
+
+    def _ask_again(self, passage: Passage) -> None:
+        passage.asked_again = True
+        passage.sent_at = None
+        if passage.request is not None:
+            passage.request.abort(APIConnectionError("The service stopped sending in the middle of a segment"))

@@ -1,0 +1,191 @@
+"""The persistent connection: opened once for all who need it, kept warm between replies, replaced when dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from . import models, protocol
+from .connection import Connection, Request
+from .errors import APIConnectionError, SmallestAIError
+from .protocol import Event
+from .service import Service
+from .settings import Settings
+
+__all__ = ["WebSocketLink", "WebSocketTransport"]
+
+logger = logging.getLogger(__name__)
+
+WARM_FOR = 600.0
+"""Seconds after the last reply for which a connection is kept ready: a call in which nobody has spoken for ten
+minutes is over, or can wait for a handshake."""
+
+REOPEN_BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between attempts to have a connection ready; the last one repeats. A reply does not wait for them."""
+
+SHORT_LIFE = 1.0
+"""A connection that the server closed sooner than this many seconds, and not for being idle, was no use: to open
+it again at once would be a tight loop, so it counts as a failed attempt."""
+
+T = TypeVar("T")
+
+
+class WebSocketTransport:
+    """Keeps one connection open and ready.
+
+    Args:
+        service: Where to connect.
+        max_age: Seconds after which a connection is replaced, between replies.
+    """
+
+    def __init__(self, service: Service, max_age: float) -> None:
+        self._service = service
+        self._max_age = max_age
+        self._current: Connection | None = None
+        self._opening: tuple[str, asyncio.Task[Connection]] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._last_used = 0.0
+        self._changed = asyncio.Event()
+
+    async def open(self, path: str) -> Connection:
+        """The connection on a route, opened if there is none. Concurrent callers share one handshake.
+
+        Raises:
+            SmallestAIError: It cannot be opened.
+        """
+        self._last_used = _now()
+        if self._current is not None and self._current.usable and self._current.path == path:
+            return self._current
+        return await self._open_shared(path)
+
+    async def aclose(self) -> None:
+        """End every connection and task. The transport can be used again afterwards."""
+        tasks = list(self._tasks)
+        self._current = self._opening = self._keeper = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _open_shared(self, path: str) -> Connection:
+        if self._opening is None or self._opening[0] != path or self._opening[1].done():
+            self._opening = (path, self._spawn(self._open(path)))
+        task = self._opening[1]
+        # Not cancelled with one of its callers: others wait for it too, and the next reply will need it.
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise APIConnectionError("The connection was given up while it was being opened")
+        return task.result()
+
+    async def _open(self, path: str) -> Connection:
+        socket = await self._service.connect(path)
+        connection = Connection(socket, path, self._service.secret, self._changed.set)
+        self._spawn(self._serve(connection))
+        old, self._current = self._current, connection
+        if old is not None:
+            old.retire()
+        if self._keeper is None or self._keeper.done():
+            self._keeper = self._spawn(self._keep_warm())
+        logger.debug("Smallest AI: connected, route %s", path)
+        return connection
+
+    async def _serve(self, connection: Connection) -> None:
+        """Own a connection from its opening to its end."""
+        receiving = asyncio.ensure_future(connection.run())
+        closed = asyncio.ensure_future(connection.closed.wait())
+        try:
+            await asyncio.wait({receiving, closed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            receiving.cancel()
+            closed.cancel()
+            await asyncio.gather(receiving, closed, return_exceptions=True)
+            await connection.close()
+
+    async def _keep_warm(self) -> None:
+        """Have a connection ready until nobody has spoken for a while; never in the way of a reply."""
+        failures = 0
+        while (left := self._last_used + WARM_FOR - _now()) > 0 and self._current is not None:
+            connection = self._current
+            if connection.usable and (connection.router.busy or self._until_old(connection) > 0):
+                await self._wait_for_change(left if connection.router.busy else self._until_old(connection))
+                continue
+            if failures or connection.died_young(SHORT_LIFE):
+                await asyncio.sleep(REOPEN_BACKOFF[min(failures, len(REOPEN_BACKOFF) - 1)])
+                failures += 1
+            if self._current is connection:
+                try:
+                    await self._open_shared(connection.path)
+                    failures = 0
+                except SmallestAIError as error:
+                    logger.debug("Smallest AI: no connection could be made ready: %s", error)
+                    failures = max(failures, 1)
+        if self._current is not None:
+            self._current.retire()
+
+    def _until_old(self, connection: Connection) -> float:
+        return connection.opened_at + self._max_age - _now()
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, SmallestAIError):
+            logger.error("Smallest AI: a background task failed", exc_info=error)
+
+
+class WebSocketLink:
+    """The WebSocket as one reply uses it: a request for each segment.
+
+    Args:
+        transport: The connection's keeper, shared with other replies.
+        settings: The reply's settings.
+    """
+
+    ends_are_told = False
+    """The server may never say that a segment is complete."""
+
+    def __init__(self, transport: WebSocketTransport, settings: Settings) -> None:
+        path = models.resolve(settings.model).websocket
+        assert path is not None, "settings have been checked"
+        self._path = path
+        self._transport = transport
+        self._settings = settings
+
+    async def open(self) -> None:
+        """Have a connection.
+
+        Raises:
+            SmallestAIError: The service is down, or refuses.
+        """
+        await self._transport.open(self._path)
+
+    async def send(self, text: str, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> Request:
+        """Request the speech of a segment.
+
+        Raises:
+            SmallestAIError: It could not be sent.
+        """
+        connection = await self._transport.open(self._path)
+        request = Request(uuid.uuid4().hex, on_event, on_end, connection)
+        await connection.send(request, protocol.websocket_body(self._settings, text, request.id))
+        return request
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
