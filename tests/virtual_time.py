@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+TICK = 1e-6
+"""Seconds that each turn of the loop takes: a clock that stands still would let a wait of 1e-17 s spin for ever."""
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
@@ -17,6 +21,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
+        self.now += TICK
         if not ready:
             if timeout is None:
                 raise RuntimeError("everything waits, and nothing will ever happen")

@@ -148,11 +148,11 @@ def is_speakable(text: str) -> bool:
 def is_abbreviation(word: str) -> bool:
     """Whether a dot after `word` belongs to it: `Dr`, `e.g`, `U.S.A`, the initial `J`."""
     word = _without_openers(word)
-    if len(word) == 1:
-        return word.lower() != word.upper()
     lowered = word[:1].lower() + word[1:]  # `E.g.` at the start of a sentence
+    initial = len(word) == 1 and word.lower() != word.upper()
     return (
-        word in _ABBREVIATIONS
+        initial
+        or word in _ABBREVIATIONS
         or lowered in _ABBREVIATIONS
         or word.casefold() in _ANY_CASE
         or _DOTTED.fullmatch(word) is not None
@@ -201,11 +201,12 @@ def _is_space(char: str) -> bool:
 
 
 def _closes(char: str, mark: str) -> bool:
-    if char in _QUOTES or char in _NO_BREAK_SPACES:  # French: a no-break space before `»`
-        return True
     category = unicodedata.category(char)
-    # German closes with “, which opens elsewhere. After a mark that asks for white space that is no risk.
-    return category in _CLOSER_CATEGORIES or (category == "Pi" and mark in _SPACED)
+    if char in _QUOTES or category in _CLOSER_CATEGORIES:
+        return True
+    # German closes with “, which opens elsewhere; French puts a no-break space before ». After a mark that asks
+    # for white space anyway, taking them for closers is no risk.
+    return mark in _SPACED and (category == "Pi" or char in _NO_BREAK_SPACES)
 
 
 def _without_openers(word: str) -> str:

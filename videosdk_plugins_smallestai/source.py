@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from videosdk.agents import FlushMarker
@@ -45,8 +46,9 @@ class TextSource:
                 yield segment
             return
         cut = text_module.segments if self._sentence_streaming else text_module.items_as_segments
-        async for segment in cut(self._items(self._text)):
-            yield segment
+        async with contextlib.aclosing(cut(self._items(self._text))) as segments:
+            async for segment in segments:
+                yield segment
 
     async def _items(self, text: AsyncIterator[str | FlushMarker]) -> AsyncIterator[str | FlushMarker]:
         if self.stopped:

@@ -1,9 +1,9 @@
 """What is sent to be spoken: a text, or a stream of it, as segments that fit the voice and the service.
 
-The stream is cut by the framework's `segment_text`. It knows delimiters wherever they stand and nothing of numbers
-or abbreviations, so it is not shown the text but the text's shadow, of the same length: a letter for every
-character that must not be cut away from the next, a space where a long text may be cut, and one delimiter after each
-real boundary. The text's own characters never meet the markers, and whatever the user writes comes out as it went in.
+The stream is cut by the framework's `segment_text`. It knows delimiters wherever they stand and nothing of
+numbers or abbreviations, so it is not shown the text but the text's shadow, of the same length: a letter for every
+character that must not be cut away from the next, a space where a long text may be cut, and one delimiter after
+each real boundary. The text's own characters never meet the markers: whatever the user writes comes out as it was.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _EDGE_RUN, _ANYWHERE_RUN = (
 )  # characters without white space: from here on cut at a word's edge, or anywhere
 
 _SOLID, _SOFT, _BOUNDARY = "a", " ", "|"  # the shadow's three characters
-_LIST_NUMBER = re.compile(r"\W*\d+\.")
+_LIST_NUMBER = re.compile(r"[\W_]*\d+\.[*_)]*")  # also `**1.**`
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -229,7 +229,7 @@ class _Style:
         self._left = ""  # the item before
         self._apart = False  # a segment was ended after it
         self._stripped = True  # no item so far had white space at an edge
-        self._sentences = False  # a finished sentence of several words came before
+        self._sentences = False  # a finished sentence came before
 
     def joint(self, right: str) -> str:
         """The white space to put before the item `right`: "" or " "."""
@@ -247,12 +247,8 @@ class _Style:
             return False
         self._left = item
         self._stripped = self._stripped and item == item.strip()
-        several = _several_words(item)
-        if several:
-            finished = ends_sentence(item)
-            self._sentences = self._sentences or finished
-        else:
-            finished = self._is_one_word_sentence(item)
+        finished = ends_sentence(item) if _several_words(item) else self._is_one_word_sentence(item)
+        self._sentences = self._sentences or finished
         self._apart = finished and not ends_wide_sentence(item)
         return finished
 

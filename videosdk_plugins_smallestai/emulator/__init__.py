@@ -1,0 +1,26 @@
+"""A local Waves server, for tests and for work without a network or a key.
+
+It speaks the service's protocol from the other side, with a voice of its own (eSpeak NG, or a fast
+deterministic tone) and with faults on demand. It knows nothing of the plugin.
+"""
+
+from .faults import Break, ChunkBytes, Fault, Frames, Mute, NoAudio, Refuse, Stall
+from .records import Connection, SpeechRequest
+from .server import WavesEmulator
+from .voices import VoiceUnavailable, tone
+
+__all__ = [
+    "Break",
+    "ChunkBytes",
+    "Connection",
+    "Fault",
+    "Frames",
+    "Mute",
+    "NoAudio",
+    "Refuse",
+    "SpeechRequest",
+    "Stall",
+    "VoiceUnavailable",
+    "WavesEmulator",
+    "tone",
+]

@@ -1,0 +1,193 @@
+"""What all transports share: the requests and connections so far, and who may have how many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import refusals
+from .faults import Plan
+from .orders import Order
+from .records import Connection, Outcome, SpeechRequest, Transport
+from .refusals import Refusal
+from .settings import Settings
+from .voices import Speech, speak
+
+
+class Pulse:
+    """Wakes everyone who waits for a condition on the emulator's state."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def fire(self) -> None:
+        """Let all waiters look again."""
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds."""
+        while not condition():
+            await self._event.wait()
+
+
+class Job:
+    """One speech request being served: its record, its speech, its faults, its slot."""
+
+    def __init__(self, service: Service, request: SpeechRequest, account: str, owner: object) -> None:
+        self._service = service
+        self._account = account
+        self.owner = owner
+        self._holds_slot = False
+        self.request = request
+        self.order = Order(request.text, "")
+        self.speech = Speech()
+        self.plan = Plan()
+        self.refusal: Refusal | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the request has its outcome."""
+        return self.request.outcome is not None
+
+    def take_slot(self) -> bool:
+        """Count as in progress; ``False`` if the account has too many."""
+        self._holds_slot = self._service.slots.take(self._account, self.owner, self._service.settings.concurrency)
+        return self._holds_slot
+
+    def free_slot(self) -> None:
+        """Stop counting as in progress."""
+        if self._holds_slot:
+            self._holds_slot = False
+            self._service.slots.free(self._account, self.owner)
+
+    def abandon(self) -> None:
+        """Stop being served, without an outcome as yet: it will never be answered."""
+        self._service.open_jobs.discard(self)
+        self._service.changed.fire()
+
+    def finish(self, outcome: Outcome) -> None:
+        """Note the outcome. The first one stands."""
+        if not self.finished:
+            self.request.outcome = outcome
+        self.free_slot()
+        self.abandon()
+
+
+class Slots:
+    """Requests in progress, by account. Those of one owner (a continuation) count as one."""
+
+    def __init__(self) -> None:
+        self._taken: defaultdict[str, Counter[object]] = defaultdict(Counter)
+
+    def take(self, account: str, owner: object, limit: int | None) -> bool:
+        """Take a slot; ``False`` if the account has ``limit`` already."""
+        owners = self._taken[account]
+        if limit is not None and owner not in owners and len(owners) >= limit:
+            return False
+        owners[owner] += 1
+        return True
+
+    def free(self, account: str, owner: object) -> None:
+        """Give a slot back."""
+        owners = self._taken[account]
+        owners[owner] -= 1
+        if not owners[owner]:
+            del owners[owner]
+
+
+class Service:
+    """The emulated service's state.
+
+    Attributes:
+        settings: How it behaves.
+        requests: All speech requests, in order of arrival.
+        connections: All WebSocket connections, in order.
+        slots: Who has requests in progress.
+        open_jobs: Requests being served.
+        changed: Fires when any of these change.
+        stopping: Whether the server is being stopped.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.requests: list[SpeechRequest] = []
+        self.connections: list[Connection] = []
+        self.slots = Slots()
+        self.open_jobs: set[Job] = set()
+        self.changed = Pulse()
+        self.stopping = False
+        self._ids = 0
+
+    def next_id(self, prefix: str) -> str:
+        """Return a new server id, such as ``task_3``."""
+        self._ids += 1
+        return f"{prefix}_{self._ids}"
+
+    async def accept(
+        self,
+        *,
+        transport: Transport,
+        path: str,
+        headers: Mapping[str, str],
+        body: dict[str, Any],
+        text: str | None = None,
+        connection: int | None = None,
+        check: Callable[[], Order],
+        owner: object = None,
+    ) -> Job:
+        """Take a speech request in: check it, make its speech, write it down, ask for its faults.
+
+        Args:
+            transport: What it came by.
+            path: URL path.
+            headers: Request headers, names in lower case.
+            body: As received.
+            text: What to speak, where it is not the body's.
+            connection: Number of its WebSocket connection.
+            check: Makes the order of the body, or raises :class:`Refusal`.
+            owner: Requests of the same owner take one slot together; ``None``: of no other's.
+
+        Returns:
+            The job; it has a ``refusal`` if it will not be served.
+        """
+        received = asyncio.get_running_loop().time()
+        refusal: Refusal | None = None
+        order: Order | None = None
+        speech = Speech()
+        try:
+            order = check()
+            # Before the request is written down, so that whoever sees it can know its audio.
+            speech = await speak(order, self.settings.voice)
+        except Refusal as caught:
+            refusal = caught
+        request = SpeechRequest(
+            number=len(self.requests),
+            transport=transport,
+            path=path,
+            headers=dict(headers),
+            body=body,
+            text=str(body.get("text", "")) if text is None else text,
+            connection=connection,
+            received=received,
+            audio=speech.audio,
+        )
+        job = Job(self, request, headers.get("authorization", ""), owner or request)
+        job.order, job.speech, job.refusal = order or job.order, speech, refusal
+        self._admit(job)
+        return job
+
+    def _admit(self, job: Job) -> None:
+        self.requests.append(job.request)
+        self.open_jobs.add(job)
+        self.changed.fire()
+        if self.settings.fault is not None:
+            job.plan = Plan.of(self.settings.fault(job.request))
+        if job.plan.refuse is not None:
+            job.refusal = refusals.of_fault(job.plan.refuse)
+        if job.refusal is None and not job.take_slot():
+            job.refusal = refusals.busy()
+        if job.refusal is not None:
+            job.finish("refused")

@@ -1,0 +1,65 @@
+"""How the emulated service behaves. Every setting may be changed while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .faults import Fault
+from .records import Connection, SpeechRequest
+from .voices import Voice
+
+
+@dataclass(kw_only=True, eq=False)
+class Settings:
+    """The settings of a :class:`~.WavesEmulator`.
+
+    Attributes:
+        host: Address to listen on.
+        port: TCP port; 0 picks a free one, and is replaced by it at the first start.
+        api_keys: Keys that are accepted; ``None``: any key that is not empty.
+        voice: ``"speech"`` (eSpeak NG) or ``"tone"`` (see :func:`~.tone`).
+        first_audio: Seconds from when a request gets its turn to its first chunk.
+        real_time_factor: Seconds of audio sent a second, after the first chunk.
+        chunk: Seconds of audio in a chunk.
+        serving: Requests on one connection ``"serial"``: in turn, or ``"interleaved"``: all at once.
+        concurrency: Requests in progress that an account (a key) may have; one more is refused.
+        slot_freed: Whether a request counts until its ``"last_chunk"`` or its ``"complete"``.
+        complete: Seconds from the last chunk to ``complete``; ``None``: never; ``"asked"``: as
+            ``complete_backoff_ms`` says, 4.0 where it is absent.
+        complete_shared: Requests that are queued together on a connection get one ``complete``.
+        close_after_complete: Close the connection after each ``complete``.
+        idle_timeout: Seconds without a message from the client (a ping is none) until the connection is
+            timed out; ``None``: never. ``?timeout=`` overrides it. Read anew at each message.
+        echo_ids: Whether the client's ids are echoed as ``external_*``.
+        words: Word times count from the start of the request's audio (``"relative"``) or of the
+            connection's (``"absolute"``); ``None``: no word frames.
+        context_complete: Of a continuation: a ``complete`` for each ``"release"``, one for the whole
+            ``"context"``, or ``None``.
+        retired: Model id to how its routes answer: a status, or ``"MODEL_DEPRECATED"``.
+        fault: Asked once for each request as it arrives: what goes wrong with it.
+        handshake: Asked for each WebSocket handshake: a status to refuse it with, ``"hang"`` to never
+            answer it, or ``None``.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    api_keys: Collection[str] | None = field(default=None, repr=False)
+    voice: Voice = "speech"
+    first_audio: float = 0.2
+    real_time_factor: float = 3.3
+    chunk: float = 0.1
+    serving: Literal["serial", "interleaved"] = "serial"
+    concurrency: int | None = None
+    slot_freed: Literal["last_chunk", "complete"] = "last_chunk"
+    complete: float | Literal["asked"] | None = "asked"
+    complete_shared: bool = False
+    close_after_complete: bool = False
+    idle_timeout: float | None = 60.0
+    echo_ids: bool = True
+    words: Literal["relative", "absolute"] | None = "relative"
+    context_complete: Literal["release", "context"] | None = "release"
+    retired: Mapping[str, int | str] = field(default_factory=dict)
+    fault: Callable[[SpeechRequest], Fault | Sequence[Fault] | None] | None = None
+    handshake: Callable[[Connection], int | Literal["hang"] | None] | None = None

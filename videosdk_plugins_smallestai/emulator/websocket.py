@@ -1,0 +1,137 @@
+"""One WebSocket connection, from the handshake to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from . import refusals
+from .catalogue import Model
+from .channel import Channel
+from .records import Connection
+from .service import Service
+from .sockets import reset
+from .speaker import Ending, Speaker
+
+CLOSE_WAIT = 1.0
+"""Seconds the client has to answer a close, so that a stuck one holds nothing up."""
+
+
+class Socket:
+    """Serves one WebSocket connection.
+
+    Args:
+        service: What all connections share.
+        record: The connection's entry in the log.
+        model: The route's model; ``None`` on the unified route, where each message names its own.
+        request: The handshake.
+    """
+
+    def __init__(self, service: Service, record: Connection, model: Model | None, request: web.Request) -> None:
+        self.record = record
+        self._service = service
+        self._settings = service.settings
+        self._model = model
+        self._request = request
+        self._ws = web.WebSocketResponse(autoping=False, autoclose=False, timeout=CLOSE_WAIT, compress=False)
+        self._channel = Channel(self._ws, service.settings, service.next_id("ws"))
+        self._speaker = Speaker(service, record, model, self._channel, self._spawn, self.end)
+        self._running: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+
+    def end(self, how: Ending) -> None:
+        """End the connection; the first way of ending stands."""
+        if not self._ended.done():
+            self._ended.set_result(how)
+
+    async def run(self) -> web.WebSocketResponse:
+        """Serve the connection until its end."""
+        await self._ws.prepare(self._request)
+        self.record.status = 101
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self._spawn(self._receive())
+                how = await self._ended
+                for task in self._running:
+                    task.cancel()
+            self._let_go()
+            await self._say_goodbye(how)
+        finally:
+            self._let_go()
+            self.record._end(asyncio.get_running_loop().time(), by_client=self._client_ended())
+        return self._ws
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def _client_ended(self) -> bool:
+        # A handler that is cancelled without an ending has lost its client, unless the server stops.
+        return self._ended.result() == "client" if self._ended.done() else not self._service.stopping
+
+    def _let_go(self) -> None:
+        self._speaker.let_go("cancelled" if self._client_ended() else "broken")
+
+    async def _say_goodbye(self, how: Ending) -> None:
+        if how == "reset":
+            reset(self._request.transport)
+            return
+        if self._channel.silent:
+            # Not even a close frame. The handler is cancelled once the client has gone.
+            await asyncio.get_running_loop().create_future()
+        try:
+            if how == "idle":
+                seconds = self._idle_timeout() or 0.0
+                message = f"Connection timed out after {seconds:g} seconds of inactivity"
+                await self._channel.send(json.dumps({"status": "error", "message": message}))
+            await self._ws.close(drain=False)
+        except ConnectionError:
+            reset(self._request.transport)
+
+    def _idle_timeout(self) -> float | None:
+        asked = self.record.query.get("timeout", "") if self._model is None else ""
+        return float(asked) if asked.isdecimal() else self._settings.idle_timeout
+
+    async def _receive(self) -> None:
+        loop = asyncio.get_running_loop()
+        last_message = loop.time()
+        try:
+            while True:
+                seconds = self._idle_timeout()
+                try:
+                    # A deadline, not a timeout for each frame: pings do not put it off.
+                    async with asyncio.timeout_at(None if seconds is None else last_message + seconds):
+                        message = await self._ws.receive()
+                except TimeoutError:
+                    if self._channel.silent:
+                        last_message = loop.time()
+                        continue
+                    return self.end("idle")
+                if message.type is WSMsgType.PING:
+                    if not self._channel.silent:
+                        await self._ws.pong(message.data)
+                elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    last_message = loop.time()
+                    await self._take(message.data)
+                elif message.type is not WSMsgType.PONG:
+                    return self.end("client")
+        except ConnectionError:
+            self.end("client")
+
+    async def _take(self, message: str | bytes) -> None:
+        try:
+            body = json.loads(message)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            if not self._channel.silent:
+                await self._channel.refuse(refusals.not_json(), {})
+            return
+        self.record.messages.append(body)
+        await self._speaker.take(body)
