@@ -77,6 +77,7 @@ class ImaginedLink:
     """Serves requests by their text and attempt number."""
 
     ends_are_told = False
+    runs_ahead = True
 
     def __init__(self, answer: Callable[[str, int], Answer], *, serial: bool) -> None:
         self._answer = answer
@@ -90,7 +91,9 @@ class ImaginedLink:
     async def open(self) -> None:
         await asyncio.sleep(0)
 
-    async def send(self, text: str, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> ImaginedRequest:
+    async def send(
+        self, text: str, on_event: Callable[[Event], None], on_end: Callable[[], None]
+    ) -> ImaginedRequest:
         await asyncio.sleep(0.001)
         request = ImaginedRequest(self, on_event, on_end)
         before = list(self._requests)

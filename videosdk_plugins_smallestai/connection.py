@@ -107,12 +107,20 @@ class Router:
     A frame belongs to the request whose id it echoes, else to the one that the server's own id has been seen with.
     A chunk without any id belongs to the oldest request that is still waited for, a `complete` to the oldest that
     has none yet, an error to all.
+
+    Attributes:
+        prompt: Whether the server has been sending `complete` promptly.
+        interleaved: Whether it has been seen to mix the chunks of two requests.
+        nameless: Whether it sends frames that do not tell their request.
+        ambiguous: Whether such a frame came while several requests were waited for, so that nobody can tell whose
+            it was.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.prompt = False
         self.interleaved = False
         self.nameless = False
+        self.ambiguous = False
         self._clock = clock
         self._open: dict[str, Request] = {}
         self._by_server_id: dict[str, Request] = {}
@@ -180,7 +188,9 @@ class Router:
         self.nameless = True
         if isinstance(event, Complete):
             return next(iter(self._open.values()), None)
-        return next(iter(self.waited_for), None)
+        waited_for = self.waited_for
+        self.ambiguous |= len(waited_for) > 1
+        return waited_for[0] if waited_for and not self.ambiguous else None
 
     def _note_order(self, request: Request) -> None:
         order = self._order.get(request.id, 0)
@@ -316,3 +326,6 @@ class Connection:
         if isinstance(event, Failure) and isinstance(event.error, APIConnectionError):
             self._timed_out = True  # the error that announces an idle close is the only one of this kind
         self.router.route(event)
+        if self.router.ambiguous:
+            # Asked again one by one, each is whole; guessed, their audio could be mixed up.
+            self._end(DroppedError("The server does not tell requests apart: they are sent one at a time"))

@@ -106,7 +106,8 @@ def _hand_over(f: Facts, remaining: float) -> tuple[Ruling, float | None]:
     elif not f.plausible and not f.asked_again:
         patience, then = SILENCE_LIMIT, Ruling.ASK_AGAIN
     else:
-        patience, then = 0.0, Ruling.END
+        # A server that mixes requests may only be pausing this one.
+        patience, then = min(PAUSE_FACTOR * f.longest_pause, SILENCE_LIMIT) if f.interleaved else 0.0, Ruling.END
     return _after(max(patience - f.silence, remaining - HANDOVER), then)
 
 

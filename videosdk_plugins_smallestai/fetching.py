@@ -53,7 +53,7 @@ class Fetcher:
         """
         policy = RetryPolicy()
         while not passage.over:
-            while previous is not None and previous.sent_at is None and not previous.over:
+            while previous is not None and self._must_follow(previous):
                 await self._changed.wait()
             error = await self._attempt(passage)
             if error is None:
@@ -62,6 +62,9 @@ class Fetcher:
                 passage.sent_at = None
                 await self._decide(passage, error, policy)
             self._changed.notify()
+
+    def _must_follow(self, previous: Passage) -> bool:
+        return not previous.over and (previous.sent_at is None or not self._link.runs_ahead)
 
     async def _decide(self, passage: Passage, error: SmallestAIError, policy: RetryPolicy) -> None:
         if isinstance(error, RateLimitError) and await self._account.wait_for_own():

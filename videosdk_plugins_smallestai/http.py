@@ -35,6 +35,9 @@ class HttpLink:
     ends_are_told = True
     """A body has an end."""
 
+    runs_ahead = True
+    """Each request has a connection of its own."""
+
     def __init__(self, service: Service, settings: Settings) -> None:
         self._service = service
         self._settings = settings

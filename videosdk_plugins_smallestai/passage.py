@@ -47,6 +47,10 @@ class Link(Protocol):
     def ends_are_told(self) -> bool:
         """Whether the end of a request is always told."""
 
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether a request may be sent while another is in progress."""
+
     async def open(self) -> None:
         """Find out whether the service is there; raises `SmallestAIError`."""
 

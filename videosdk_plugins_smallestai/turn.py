@@ -181,7 +181,7 @@ class Turn:
         under_way = sum(not passage.ended for passage in self._passages)
         if under_way and self._link.ends_are_told and not self._passages[0].answered:
             return False  # over HTTP it is the first request that finds out whether the service is there
-        return under_way < (AHEAD if self._account.runs_ahead else 1)
+        return under_way < (AHEAD if self._account.runs_ahead and self._link.runs_ahead else 1)
 
     def _request(self, segment: Segment, tasks: asyncio.TaskGroup) -> None:
         previous = self._passages[-1] if self._passages else None

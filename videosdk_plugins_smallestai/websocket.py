@@ -39,6 +39,9 @@ class WebSocketTransport:
     Args:
         service: Where to connect.
         max_age: Seconds after which a connection is replaced, between replies.
+
+    Attributes:
+        tells_requests_apart: Whether the server's frames tell which request they belong to.
     """
 
     def __init__(self, service: Service, max_age: float) -> None:
@@ -50,6 +53,7 @@ class WebSocketTransport:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._last_used = 0.0
         self._changed = asyncio.Event()
+        self.tells_requests_apart = True
 
     async def open(self, path: str) -> Connection:
         """The connection on a route, opened if there is none. Concurrent callers share one handshake.
@@ -82,7 +86,7 @@ class WebSocketTransport:
 
     async def _open(self, path: str) -> Connection:
         socket = await self._service.connect(path)
-        connection = Connection(socket, path, self._service.secret, self._changed.set)
+        connection = Connection(socket, path, self._service.secret, self._look)
         self._spawn(self._serve(connection))
         old, self._current = self._current, connection
         if old is not None:
@@ -125,6 +129,12 @@ class WebSocketTransport:
         if self._current is not None:
             self._current.retire()
 
+    def _look(self) -> None:
+        """Something has changed on a connection."""
+        if self._current is not None and self._current.router.nameless:
+            self.tells_requests_apart = False
+        self._changed.set()
+
     def _until_old(self, connection: Connection) -> float:
         return connection.opened_at + self._max_age - _now()
 
@@ -166,6 +176,11 @@ class WebSocketLink:
         self._path = path
         self._transport = transport
         self._settings = settings
+
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether a request may be sent while another is in progress."""
+        return self._transport.tells_requests_apart
 
     async def open(self) -> None:
         """Have a connection.

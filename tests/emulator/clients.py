@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Any
 
@@ -63,7 +62,7 @@ class Line:
         """Return whether nothing arrives for a while."""
         try:
             await self.ws.receive(timeout=seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return True
         return False
 
@@ -74,10 +73,20 @@ class Client:
     def __init__(self, waves: WavesEmulator, session: aiohttp.ClientSession) -> None:
         self.waves = waves
         self.session = session
+        self._lines: list[Line] = []
 
     async def open(self, path: str = OLD_STREAM, **options: Any) -> Line:
         """Open a WebSocket."""
-        return Line(await self.session.ws_connect(self.waves.base_url + path, **options))
+        # A connection under a fault does not answer a close.
+        patience = aiohttp.ClientWSTimeout(ws_close=0.2)
+        url = self.waves.base_url + path
+        self._lines.append(Line(await self.session.ws_connect(url, timeout=patience, **options)))
+        return self._lines[-1]
+
+    async def close(self) -> None:
+        """Close all WebSockets."""
+        for line in self._lines:
+            await line.ws.close()
 
     async def post(self, text: str | None, path: str = OLD_POST, **fields: Any) -> tuple[int, bytes]:
         """POST a request; return the status and the whole body."""

@@ -21,7 +21,9 @@ Serve = Callable[..., AbstractAsyncContextManager[Client]]
 async def _serve(key: str = "sk_test", **settings: Any) -> AsyncIterator[Client]:
     headers = {"Authorization": f"Bearer {key}"}
     async with WavesEmulator(**(FAST | settings)) as waves, aiohttp.ClientSession(headers=headers) as session:
-        yield Client(waves, session)
+        client = Client(waves, session)
+        yield client
+        await client.close()
 
 
 @pytest.fixture

@@ -22,7 +22,11 @@ async def test_a_request_is_spoken_whole_and_completed(serve: Any) -> None:
         assert all(frame["external_session_id"] == "s" for frame in frames)
         assert {frame["status"] for frame in frames} == {"chunk", "complete"}
         request = client.waves.requests[0]
-        assert (request.outcome, request.sent, request.audio) == ("served", len(request.audio), tone("Hello there."))
+        assert (request.outcome, request.sent, request.audio) == (
+            "served",
+            len(request.audio),
+            tone("Hello there."),
+        )
         assert (request.transport, request.connection, request.text) == ("websocket", 0, "Hello there.")
         assert request.received <= request.first_sent <= request.last_sent <= request.completed
 
@@ -190,9 +194,7 @@ async def test_silence_of_the_client_ends_the_connection_whatever_it_pings(serve
     async with serve(idle_timeout=0.3) as client:
         line = await client.open(heartbeat=0.1)
         frames = await line.hear_out()
-        assert frames == [
-            {"status": "error", "message": "Connection timed out after 0.3 seconds of inactivity"}
-        ]
+        assert frames == [{"status": "error", "message": "Connection timed out after 0.3 seconds of inactivity"}]
         connection = client.waves.connections[0]
         await connection.wait_closed()
         assert connection.closed - connection.opened == pytest.approx(0.3, abs=0.15)
@@ -214,7 +216,9 @@ async def test_connections_are_closed_on_demand(serve: Any, how: Any) -> None:
         await client.waves.close_connections(how)
         frames = await hearing
         assert [frame["status"] for frame in frames] == (["error"] if how == "idle" else [])
-        assert line.ws.close_code == (aiohttp.WSCloseCode.ABNORMAL_CLOSURE if how == "reset" else aiohttp.WSCloseCode.OK)
+        assert line.ws.close_code == (
+            aiohttp.WSCloseCode.ABNORMAL_CLOSURE if how == "reset" else aiohttp.WSCloseCode.OK
+        )
         assert client.waves.connections[0].closed is not None
 
 

@@ -41,12 +41,13 @@ class Socket:
         self._channel = Channel(self._ws, service.settings, service.next_id("ws"))
         self._speaker = Speaker(service, record, model, self._channel, self._spawn, self.end)
         self._running: set[asyncio.Task[None]] = set()
-        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._how: Ending | None = None
+        self._ended = asyncio.Event()
 
     def end(self, how: Ending) -> None:
         """End the connection; the first way of ending stands."""
-        if not self._ended.done():
-            self._ended.set_result(how)
+        self._how = self._how or how
+        self._ended.set()
 
     async def run(self) -> web.WebSocketResponse:
         """Serve the connection until its end."""
@@ -55,11 +56,11 @@ class Socket:
         try:
             async with asyncio.TaskGroup() as self._group:
                 self._spawn(self._receive())
-                how = await self._ended
+                await self._ended.wait()
                 for task in self._running:
                     task.cancel()
             self._let_go()
-            await self._say_goodbye(how)
+            await self._say_goodbye()
         finally:
             self._let_go()
             self.record._end(asyncio.get_running_loop().time(), by_client=self._client_ended())
@@ -73,20 +74,20 @@ class Socket:
 
     def _client_ended(self) -> bool:
         # A handler that is cancelled without an ending has lost its client, unless the server stops.
-        return self._ended.result() == "client" if self._ended.done() else not self._service.stopping
+        return self._how == "client" if self._how is not None else not self._service.stopping
 
     def _let_go(self) -> None:
         self._speaker.let_go("cancelled" if self._client_ended() else "broken")
 
-    async def _say_goodbye(self, how: Ending) -> None:
-        if how == "reset":
+    async def _say_goodbye(self) -> None:
+        if self._how == "reset":
             reset(self._request.transport)
             return
         if self._channel.silent:
             # Not even a close frame. The handler is cancelled once the client has gone.
             await asyncio.get_running_loop().create_future()
         try:
-            if how == "idle":
+            if self._how == "idle":
                 seconds = self._idle_timeout() or 0.0
                 message = f"Connection timed out after {seconds:g} seconds of inactivity"
                 await self._channel.send(json.dumps({"status": "error", "message": message}))

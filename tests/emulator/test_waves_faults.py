@@ -1,0 +1,232 @@
+"""Faults: each is what a client would see of the real thing."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import aiohttp
+import pytest
+from clients import audio, message
+
+from videosdk_plugins_smallestai.emulator import (
+    Break,
+    ChunkBytes,
+    Frames,
+    Mute,
+    NoAudio,
+    Refuse,
+    SpeechRequest,
+    Stall,
+    tone,
+)
+
+CHUNK = 4800
+TEXT = "Hello wide world"
+
+
+def only_first(fault: Any) -> Any:
+    """Return a callback that gives the fault to the first request alone."""
+    return lambda request: fault if request.number == 0 else None
+
+
+async def timed(line: Any) -> list[float]:
+    """Return when each chunk of a request arrived."""
+    times = []
+    while (await line.hear())["status"] == "chunk":
+        times.append(asyncio.get_running_loop().time())
+    return times
+
+
+async def test_a_stall_pauses_once_where_it_says(serve: Any) -> None:
+    async with serve(fault=lambda request: Stall(0.3, after=0.2)) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        times = await timed(line)
+        gaps = [after - before for before, after in itertools.pairwise(times)]
+        assert gaps[1] == pytest.approx(0.3, abs=0.1)
+        assert max(gaps[:1] + gaps[2:]) < 0.15
+
+
+async def test_a_stall_may_come_again_and_again(serve: Any) -> None:
+    async with serve(fault=lambda request: [Stall(0.15, every=2)]) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        times = await timed(line)
+        gaps = [after - before for before, after in itertools.pairwise(times)]
+        assert [gap > 0.1 for gap in gaps] == [False, True, False, True, False, True]
+
+
+@pytest.mark.parametrize(("after", "chunks"), [(0.0, 0), (0.3, 3), (0.25, 3), (60.0, 7)])
+async def test_a_closed_connection_breaks_where_it_says(serve: Any, after: float, chunks: int) -> None:
+    async with serve(fault=only_first(Break(after, "close"))) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        await line.say("queued")
+        frames = await line.hear_out()
+        assert audio(frames) == tone(TEXT)[: chunks * CHUNK]
+        assert [frame for frame in frames if frame["status"] != "chunk"] == []
+        assert line.ws.close_code == aiohttp.WSCloseCode.OK
+        await client.waves.idle()
+        assert [request.outcome for request in client.waves.requests] == ["broken", "broken"]
+        await client.waves.connections[0].wait_closed()
+        assert not client.waves.connections[0].client_closed
+
+
+async def test_a_reset_is_no_clean_close(serve: Any) -> None:
+    async with serve(fault=only_first(Break(0.3, "reset"))) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        assert audio(await line.hear_out()) == tone(TEXT)[: 3 * CHUNK]
+        assert line.ws.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+
+
+async def test_a_silent_connection_stays_silent(serve: Any) -> None:
+    async with serve(fault=only_first(Break(0.3, "silence"))) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        for _ in range(3):
+            await line.hear()
+        await line.say("later")
+        await line.say("later", speed=99)
+        await line.ws.ping()
+        assert await line.hears_nothing()
+        await client.waves.idle()
+        assert [request.outcome for request in client.waves.requests] == ["broken", None, "refused"]
+        assert client.waves.connections[0].closed is None
+        await line.ws.close()
+        await client.waves.connections[0].wait_closed()
+        assert client.waves.requests[1].outcome == "cancelled"
+        assert client.waves.connections[0].client_closed
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("path", ["/lightning-v3.1/get_speech", "/tts", "/tts/live"])
+async def test_a_body_is_cut_short(serve: Any, how: Any, path: str) -> None:
+    async with serve(fault=lambda request: Break(0.3, how)) as client:
+        with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
+            await client.post(TEXT, path)
+        await client.waves.idle()
+        assert client.waves.requests[0].outcome == "broken"
+        assert client.waves.requests[0].sent == 3 * CHUNK
+
+
+async def test_a_body_falls_silent(serve: Any) -> None:
+    async with serve(fault=lambda request: Break(0.3, "silence")) as client:
+        url = client.waves.base_url + "/tts"
+        async with client.session.post(url, json=message(TEXT)) as response:
+            assert await response.content.readexactly(3 * CHUNK) == tone(TEXT)[: 3 * CHUNK]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(response.content.read(1), 0.1)
+        assert client.waves.requests[0].outcome == "broken"
+
+
+async def test_a_refusal_is_a_status_and_a_frame(serve: Any) -> None:
+    async with serve(fault=lambda request: Refuse(429, {"Retry-After": "1"})) as client:
+        url = client.waves.base_url + "/tts"
+        async with client.session.post(url, json=message(TEXT)) as response:
+            assert (response.status, response.headers["Retry-After"]) == (429, "1")
+            assert "message" in (await response.json())["error"]
+        line = await client.open()
+        await line.say(TEXT, request_id="mine")
+        error = await line.hear()
+        assert error == {
+            "status": "error",
+            "external_request_id": "mine",
+            "error": {"code": "rate_limit_exceeded", "message": "Too many concurrent requests"},
+        }
+
+
+async def test_a_refusal_says_what_it_is_told_to_say(serve: Any) -> None:
+    frames: list[Any] = [{"status": False}, "not json"]
+    fault = lambda request: Refuse(500, body=["odd"], frame=frames[request.number])  # noqa: E731
+    async with serve(fault=fault) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        await line.say(TEXT)
+        assert await line.hear() == {"status": False}
+        assert await line.ws.receive_str() == "not json"
+        client.waves.fault = lambda request: Refuse(500, body=["odd"])
+        assert await client.post(TEXT) == (500, b'["odd"]')
+        await line.say(TEXT)
+        assert await line.hear() == {"status": "error", "error": ["odd"]}
+
+
+async def test_a_mute_request_is_never_answered_and_the_next_one_is(serve: Any) -> None:
+    async with serve(fault=only_first(Mute())) as client:
+        line = await client.open()
+        await line.say("unanswered")
+        await line.say("answered", request_id="b")
+        frames = await line.hear_until("complete")
+        assert {frame["external_request_id"] for frame in frames} == {"b"}
+        await client.waves.idle()
+        assert [request.outcome for request in client.waves.requests] == [None, "served"]
+
+
+async def test_a_mute_post_has_not_even_headers(serve: Any) -> None:
+    async with serve(fault=only_first(Mute())) as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.post(TEXT), 0.1)
+        assert (await client.post(TEXT))[0] == 200
+        assert client.waves.requests[0].outcome == "cancelled"
+
+
+async def test_no_audio_is_a_bare_complete_or_an_empty_body(serve: Any) -> None:
+    async with serve(fault=lambda request: NoAudio()) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        assert [frame["status"] for frame in await line.hear_until("complete")] == ["complete"]
+        assert await client.post(TEXT) == (200, b"")
+        assert [request.sent for request in client.waves.requests] == [0, 0]
+
+
+async def test_frames_come_before_and_after(serve: Any) -> None:
+    async with serve(fault=lambda request: Frames(before=['{"status": "warning"}'], after=[b"\x00"])) as client:
+        line = await client.open()
+        await line.say("Hi")
+        statuses = [frame["status"] for frame in await line.hear_until("complete")]
+        assert statuses == ["warning", "chunk", "complete"]
+        assert await line.ws.receive_bytes() == b"\x00"
+
+
+async def test_frames_come_instead_of_everything(serve: Any) -> None:
+    async with serve(fault=lambda request: Frames(instead='{"status": "odd"}')) as client:
+        line = await client.open()
+        await line.say("Hi")
+        assert await line.hear() == {"status": "odd"}
+        assert await line.hears_nothing()
+        url = client.waves.base_url + "/tts"
+        async with client.session.post(url, json=message("Hi")) as response:
+            assert (response.status, response.content_type) == (200, "application/json")
+            assert await response.read() == b'{"status": "odd"}'
+
+
+async def test_chunks_have_the_sizes_asked_for(serve: Any) -> None:
+    async with serve(fault=lambda request: ChunkBytes([1001, 3, 4000])) as client:
+        line = await client.open()
+        await line.say("Hello")
+        frames = await line.hear_until("complete")
+        sizes = [len(audio([frame])) for frame in frames[:-1]]
+        assert sizes == [1001, 3, 4000, 1001, 3, 4000, 1001, 3, 988]
+        assert audio(frames) == tone("Hello")
+
+
+async def test_sizes_of_nothing_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        ChunkBytes([])
+
+
+async def test_faults_combine_and_are_asked_for_once(serve: Any) -> None:
+    asked: list[SpeechRequest] = []
+
+    def fault(request: SpeechRequest) -> Any:
+        asked.append(request)
+        return [ChunkBytes([999]), Break(0.1, "close")]
+
+    async with serve(fault=fault) as client:
+        line = await client.open()
+        await line.say("Hello")
+        assert audio(await line.hear_out()) == tone("Hello")[: 5 * 999]
+        assert asked == client.waves.requests
+        assert asked[0].audio == tone("Hello")

@@ -1,0 +1,17 @@
+"""The ways on which the plugin reaches the service, as constructor arguments: what holds on one holds on all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+ROUTES: dict[str, dict[str, Any]] = {
+    "websocket": {},
+    "http": {"enable_streaming": False},
+}
+
+WEBSOCKETS = [name for name, plugin in ROUTES.items() if plugin.get("enable_streaming", True)]
+
+every_route = pytest.mark.parametrize("route", ROUTES)
+every_websocket = pytest.mark.parametrize("route", WEBSOCKETS)

@@ -1,0 +1,175 @@
+"""A reply sounds like one breath: no gap of our making, no lost word, an end that is told or guessed late."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from conftest import MakeStage, Stage
+from listening import SEVEN, Ear, tokens
+from routes import ROUTES, every_route, every_websocket
+
+from videosdk_plugins_smallestai.emulator import Break, ChunkBytes, Stall, tone
+
+HEARD_AS_NONE = 0.15
+"""Seconds of gaps, in all, that a busy machine may add to a test's reply. One handshake, or one request that is sent
+too late, costs 0.2 s at each of six joints. That a healthy server is heard without any gap is shown in virtual time."""
+
+LONG = (
+    "A long sentence goes on and on without a single mark that could end it because somebody wanted to say "
+    "everything at once and never found a place to stop for breath."
+)
+
+
+async def speak(s: Stage, text: str = SEVEN, pace: float = 0.03) -> float:
+    """Speak as a language model would have it spoken; how long before the listener's end it returned, in seconds."""
+    await s.tts.prewarm()
+    await s.tts.synthesize(tokens(text, pace))
+    return s.ear.ends_at - asyncio.get_running_loop().time()
+
+
+def assert_whole(s: Stage, text: str = SEVEN) -> None:
+    assert s.ear.speech == tone(text)
+    assert len(s.ear.heard) % s.ear.chunk_size == 0
+    assert s.errors == []
+
+
+@every_websocket
+@pytest.mark.parametrize("serving", ["serial", "interleaved"])
+@pytest.mark.parametrize("complete", [0.0, 4.0, None], ids=["at once", "late", "never"])
+async def test_seven_segments_are_one_breath(
+    stage: MakeStage, route: str, serving: str, complete: float | None
+) -> None:
+    async with stage(ROUTES[route], serving=serving, complete=complete) as s:
+        early = await speak(s)
+        assert_whole(s)
+        assert sum(s.ear.gaps) < HEARD_AS_NONE
+        assert early > -0.1 - HEARD_AS_NONE
+
+
+async def test_seven_segments_are_one_breath_over_http(stage: MakeStage) -> None:
+    async with stage(ROUTES["http"]) as s:
+        early = await speak(s)
+        assert_whole(s)
+        assert sum(s.ear.gaps) < HEARD_AS_NONE
+        assert early > 0
+
+
+@every_route
+async def test_stalls_at_each_fifth_chunk_lose_nothing(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route], fault=lambda request: Stall(0.4, every=5)) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+@every_route
+async def test_a_stall_that_is_shorter_than_what_is_buffered_is_not_heard(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route], complete=None, fault=lambda request: Stall(2.0, after=4.2)) as s:
+        await speak(s, LONG)
+        assert_whole(s, LONG)
+        assert sum(s.ear.gaps) < HEARD_AS_NONE
+
+
+@every_route
+@pytest.mark.parametrize("complete", [0.0, None], ids=["at once", "never"])
+@pytest.mark.parametrize("after", [0.3, 3.0])
+async def test_a_stall_of_three_seconds_is_a_gap_and_loses_nothing(
+    stage: MakeStage, route: str, after: float, complete: float | None
+) -> None:
+    async with stage(
+        ROUTES[route], complete=complete, fault=lambda request: Stall(3.0, after=after) if request.number == 0 else None
+    ) as s:
+        await speak(s, LONG)
+        await s.ear.hears(len(tone(LONG)) / 48_000)
+        assert s.ear.speech.replace(b"\0\0", b"") == tone(LONG).replace(b"\0\0", b"")
+        assert s.errors == []
+
+
+@every_route
+async def test_chunks_of_odd_sizes_lose_nothing(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route], fault=lambda request: ChunkBytes((1, 333, 4801, 2))) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+@every_websocket
+@pytest.mark.parametrize("complete", [0.0, 4.0, None], ids=["at once", "late", "never"])
+async def test_a_server_that_does_not_echo_ids_is_heard_whole(
+    stage: MakeStage, route: str, complete: float | None
+) -> None:
+    async with stage(ROUTES[route], complete=complete, echo_ids=False) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+@every_websocket
+@pytest.mark.parametrize("habit", ["complete_shared", "close_after_complete"])
+async def test_a_server_with_odd_habits_is_heard_whole(stage: MakeStage, route: str, habit: str) -> None:
+    async with stage(ROUTES[route], **{habit: True}) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+@every_websocket
+async def test_audio_that_comes_after_the_guessed_end_is_still_heard(stage: MakeStage, route: str) -> None:
+    text = "Sixty letters or so are spoken here and most of them come in time."
+    async with stage(ROUTES[route], complete=None, fault=lambda request: Stall(4.0, after=2.0)) as s:
+        await speak(s, text)
+        assert s.ear.speech != tone(text), "the end was not guessed: this test tests nothing"
+        await s.ear.hears(len(tone(text)) / 48_000)
+        assert bytes(s.ear.heard).replace(b"\0\0", b"") == tone(text).replace(b"\0\0", b"")
+
+
+@every_websocket
+async def test_late_audio_is_dropped_once_the_next_reply_speaks(
+    stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "Sixty letters or so are spoken here and most of them come in time."
+    stall = Stall(4.0, after=2.0)
+    async with stage(
+        ROUTES[route],
+        complete=None,
+        serving="interleaved",
+        fault=lambda request: stall if request.number == 0 else None,
+    ) as s:
+        await speak(s, text)
+        first, s.tts.audio_track = s.ear, Ear()
+        before = bytes(first.heard)
+        await s.tts.synthesize("And on we go.")
+        assert s.tts.audio_track.speech == tone("And on we go.")
+        await s.waves.idle()
+        await s.tts.aclose()
+        assert bytes(first.heard) == before
+        assert [r.getMessage() for r in caplog.records if "came too late" in r.getMessage()]
+
+
+async def test_text_is_taken_only_when_there_is_room(stage: MakeStage) -> None:
+    taken: list[str] = []
+
+    async def text():  # type: ignore[no-untyped-def]
+        for sentence in ("One is here now.", "Two comes next.", "Three is third.", "Four is last."):
+            taken.append(sentence)
+            yield sentence
+
+    async with stage(fault=lambda request: Break(9, "silence")) as s:
+        speaking = asyncio.ensure_future(s.tts.synthesize(text()))
+        await s.waves.request(1)
+        await s.ear.hears(0.1)
+        assert len(taken) == 2
+        speaking.cancel()
+
+
+async def test_over_http_the_second_text_is_taken_when_the_first_was_answered(stage: MakeStage) -> None:
+    taken: list[str] = []
+
+    async def text():  # type: ignore[no-untyped-def]
+        for sentence in ("One is here now.", "Two comes next.", "Three is third."):
+            taken.append(sentence)
+            yield sentence
+
+    async with stage(ROUTES["http"], first_audio=0.5) as s:
+        speaking = asyncio.ensure_future(s.tts.synthesize(text()))
+        await s.waves.request(0)
+        assert len(taken) == 1
+        await speaking
+        assert s.ear.speech == tone("One is here now. Two comes next. Three is third.")
