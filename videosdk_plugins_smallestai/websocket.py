@@ -103,10 +103,10 @@ class WebSocketTransport:
         try:
             await asyncio.wait({receiving, closed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            receiving.cancel()
             closed.cancel()
+            await connection.close()  # while it is received on: aiohttp then does the closing handshake properly
+            receiving.cancel()
             await asyncio.gather(receiving, closed, return_exceptions=True)
-            await connection.close()
 
     async def _keep_warm(self) -> None:
         """Have a connection ready until nobody has spoken for a while; never in the way of a reply."""
@@ -114,7 +114,7 @@ class WebSocketTransport:
         while (left := self._last_used + WARM_FOR - _now()) > 0 and self._current is not None:
             connection = self._current
             if connection.usable and (connection.router.busy or self._until_old(connection) > 0):
-                await self._wait_for_change(left if connection.router.busy else self._until_old(connection))
+                await self._wait_for_change(left if connection.router.busy else min(left, self._until_old(connection)))
                 continue
             if failures or connection.died_young(SHORT_LIFE):
                 await asyncio.sleep(REOPEN_BACKOFF[min(failures, len(REOPEN_BACKOFF) - 1)])

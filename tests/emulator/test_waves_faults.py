@@ -101,6 +101,18 @@ async def test_a_silent_connection_stays_silent(serve: Any) -> None:
         assert client.waves.connections[0].client_closed
 
 
+@pytest.mark.parametrize("how", ["close", "reset", "idle"])
+async def test_a_silent_connection_is_dropped_on_demand(serve: Any, how: Any) -> None:
+    async with serve(fault=only_first(Break(0.0, "silence"))) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        await client.waves.request(0)
+        await client.waves.idle()
+        await client.waves.close_connections(how)
+        assert await line.hear_out() == []
+        assert line.ws.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+
+
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("path", ["/lightning-v3.1/get_speech", "/tts", "/tts/live"])
 async def test_a_body_is_cut_short(serve: Any, how: Any, path: str) -> None:

@@ -50,8 +50,8 @@ async def test_the_body_comes_in_chunks_at_the_service_s_pace(serve: Any) -> Non
         await client.post("Twenty characters ..!")
         request = client.waves.requests[0]
         seconds = len(request.audio) / 48000
-        assert request.first_sent - request.received == pytest.approx(0.2, abs=0.05)
-        assert request.last_sent - request.first_sent == pytest.approx((seconds - 0.1) / 3.3, abs=0.08)
+        assert request.first_sent - request.received == pytest.approx(0.2, abs=0.1)
+        assert request.last_sent - request.first_sent == pytest.approx((seconds - 0.1) / 3.3, abs=0.12)
 
 
 async def test_a_wav_has_a_header(serve: Any) -> None:

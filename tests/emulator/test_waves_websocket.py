@@ -45,8 +45,8 @@ async def test_the_pace_is_the_documented_one(serve: Any) -> None:
         await line.hear_until("complete")
         request = client.waves.requests[0]
         seconds = len(request.audio) / 48000
-        assert request.first_sent - request.received == pytest.approx(0.2, abs=0.05)
-        assert request.last_sent - request.first_sent == pytest.approx((seconds - 0.1) / 3.3, abs=0.08)
+        assert request.first_sent - request.received == pytest.approx(0.2, abs=0.1)
+        assert request.last_sent - request.first_sent == pytest.approx((seconds - 0.1) / 3.3, abs=0.12)
 
 
 async def test_serial_requests_are_served_in_turn(serve: Any) -> None:
@@ -76,7 +76,7 @@ async def test_interleaved_requests_mix(serve: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "asked", "expected"), [("asked", 100, 0.1), ("asked", 0, 0.0), (0.15, 0, 0.15), (0.0, 4000, 0.0)]
+    ("setting", "asked", "expected"), [("asked", 300, 0.3), ("asked", 0, 0.0), (0.3, 0, 0.3), (0.0, 4000, 0.0)]
 )
 async def test_complete_comes_when_it_is_set_to(serve: Any, setting: Any, asked: int, expected: float) -> None:
     async with serve(complete=setting) as client:
@@ -84,7 +84,7 @@ async def test_complete_comes_when_it_is_set_to(serve: Any, setting: Any, asked:
         await line.say("Hi", complete_backoff_ms=asked)
         await line.hear_until("complete")
         request = client.waves.requests[0]
-        assert request.completed - request.last_sent == pytest.approx(expected, abs=0.05)
+        assert request.completed - request.last_sent == pytest.approx(expected, abs=0.15)
 
 
 async def test_complete_takes_four_seconds_where_the_client_does_not_ask(serve: Any) -> None:
@@ -158,7 +158,7 @@ async def test_a_client_that_leaves_cancels_its_requests(serve: Any) -> None:
 
 @pytest.mark.parametrize("path", ["/lightning-v3.1/get_speech/stream", STREAM])
 async def test_one_request_too_many_is_refused_at_once(serve: Any, path: str) -> None:
-    async with serve(concurrency=1) as client:
+    async with serve(concurrency=1, real_time_factor=1.0) as client:
         line = await client.open(path)
         await line.say("Hello there", request_id="a")
         await line.say("too many", request_id="b")

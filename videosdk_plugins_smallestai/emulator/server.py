@@ -124,7 +124,7 @@ class WavesEmulator(Settings):
 
         Args:
             how: ``"close"``: a clean close; ``"reset"``: a TCP reset; ``"idle"``: the error frame of the
-                idle timeout, then a clean close.
+                idle timeout, then a clean close. A connection that a fault has silenced is reset.
         """
         sockets = list(self._sockets)
         for socket in sockets:

@@ -80,20 +80,24 @@ class Socket:
         self._speaker.let_go("cancelled" if self._client_ended() else "broken")
 
     async def _say_goodbye(self) -> None:
-        if self._how == "reset":
-            reset(self._request.transport)
-            return
-        if self._channel.silent:
+        if self._channel.silent and self._how == "client":
             # Not even a close frame. The handler is cancelled once the client has gone.
             await asyncio.get_running_loop().create_future()
-        try:
-            if self._how == "idle":
-                seconds = self._idle_timeout() or 0.0
-                message = f"Connection timed out after {seconds:g} seconds of inactivity"
-                await self._channel.send(json.dumps({"status": "error", "message": message}))
-            await self._ws.close(drain=False)
-        except ConnectionError:
+        if self._channel.silent or self._how == "reset":
             reset(self._request.transport)
+            return
+        try:
+            # A client that does not read must not hold this up.
+            async with asyncio.timeout(2 * CLOSE_WAIT):
+                if self._how == "idle":
+                    await self._channel.send(self._idle_error())
+                await self._ws.close()
+        except (ConnectionError, TimeoutError):
+            reset(self._request.transport)
+
+    def _idle_error(self) -> str:
+        message = f"Connection timed out after {self._idle_timeout() or 0:g} seconds of inactivity"
+        return json.dumps({"status": "error", "message": message})
 
     def _idle_timeout(self) -> float | None:
         asked = self.record.query.get("timeout", "") if self._model is None else ""

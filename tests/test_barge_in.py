@@ -1,0 +1,169 @@
+"""The listener interrupts: not a byte more, and the next reply does not wait behind the dead one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from conftest import MakeStage, Stage
+from listening import SEVEN, Ear, items, tokens
+from routes import ROUTES, every_route
+
+from videosdk_plugins_smallestai.emulator import Mute, tone
+
+PROMPT = 2.0
+"""Seconds in which what must come promptly has to come on a busy machine."""
+
+
+async def begin(s: Stage, text: str = SEVEN, heard: float = 0.5) -> asyncio.Task[None]:
+    """Start a reply and listen to the first of it."""
+    await s.tts.prewarm()
+    speaking = asyncio.ensure_future(s.tts.synthesize(tokens(text)))
+    await s.ear.hears(heard)
+    return speaking
+
+
+@every_route
+@pytest.mark.parametrize("concurrency", [None, 1], ids=["free account", "one at a time"])
+async def test_after_an_interrupt_no_byte_comes_and_the_next_reply_is_at_once(
+    stage: MakeStage, route: str, concurrency: int | None
+) -> None:
+    async with stage(ROUTES[route], concurrency=concurrency) as s:
+        speaking = await begin(s)
+        await s.tts.interrupt()
+        old, s.tts.audio_track = s.ear, Ear()
+        before = bytes(old.heard)
+        began = asyncio.get_running_loop().time()
+        await s.tts.synthesize("And now something else.")
+        assert s.tts.audio_track.first_at - began < 0.2 + 0.1 + 0.3, "a fresh connection's, 100 ms, and a busy machine"
+        assert s.tts.audio_track.speech == tone("And now something else.")
+        async with asyncio.timeout(PROMPT):
+            await speaking
+        assert bytes(old.heard) == before
+        assert old.interrupted == 1
+        assert s.errors == []
+
+
+@every_route
+async def test_an_interrupt_on_the_same_track_lets_nothing_of_the_old_reply_through(
+    stage: MakeStage, route: str
+) -> None:
+    async with stage(ROUTES[route]) as s:
+        speaking = await begin(s)
+        await s.tts.interrupt()
+        heard = len(s.ear.heard)
+        await s.tts.synthesize("And now something else.")
+        await speaking
+        assert bytes(s.ear.heard[heard:]).rstrip(b"\0") == tone("And now something else.")
+
+
+@every_route
+async def test_the_server_stops_speaking_what_nobody_hears(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route], real_time_factor=1.0) as s:
+        await begin(s)
+        await s.tts.interrupt()
+        async with asyncio.timeout(PROMPT):
+            await s.waves.idle()
+        assert {request.outcome for request in s.waves.requests} <= {"served", "cancelled"}
+        assert s.waves.requests[-1].sent < len(s.waves.requests[-1].audio)
+
+
+@every_route
+async def test_a_reply_that_waits_for_text_ends_at_once(stage: MakeStage, route: str) -> None:
+    async def text() -> AsyncIterator[str]:
+        yield "This much is known."
+        await asyncio.Event().wait()
+
+    async with stage(ROUTES[route]) as s:
+        speaking = asyncio.ensure_future(s.tts.synthesize(text()))
+        await s.ear.hears(0.5)
+        await s.tts.interrupt()
+        async with asyncio.timeout(PROMPT):
+            await speaking
+
+
+@every_route
+async def test_a_reply_that_waits_for_its_first_audio_ends_at_once(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route], fault=lambda request: Mute()) as s:
+        speaking = asyncio.ensure_future(s.tts.synthesize("Nobody answers this."))
+        await s.waves.request(0)
+        await s.tts.interrupt()
+        async with asyncio.timeout(PROMPT):
+            await speaking
+        assert s.errors == []
+
+
+async def test_a_reply_that_waits_for_a_connection_ends_at_once(stage: MakeStage) -> None:
+    async with stage(handshake=lambda connection: "hang") as s:
+        speaking = asyncio.ensure_future(s.tts.synthesize("Nobody is there."))
+        await asyncio.sleep(0)
+        await s.tts.interrupt()
+        async with asyncio.timeout(PROMPT):
+            await speaking
+        assert s.errors == []
+
+
+@every_route
+async def test_a_cancelled_caller_leaves_the_plugin_ready(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
+        speaking = await begin(s)
+        speaking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await speaking
+        s.tts.audio_track = Ear()
+        await s.tts.synthesize("And now something else.")
+        assert s.tts.audio_track.speech == tone("And now something else.")
+        assert s.errors == []
+
+
+@every_route
+async def test_interrupts_without_a_reply_or_twice_are_harmless(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
+        await s.tts.interrupt()
+        speaking = await begin(s)
+        await s.tts.interrupt()
+        await s.tts.interrupt()
+        await speaking
+        s.tts.audio_track = None
+        await s.tts.interrupt()
+        assert s.errors == []
+
+
+@every_route
+async def test_aclose_in_mid_reply_ends_it_and_leaves_the_track_alone(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
+        speaking = await begin(s)
+        await s.tts.aclose()
+        heard = len(s.ear.heard)
+        async with asyncio.timeout(PROMPT):
+            await speaking
+        await s.tts.aclose()
+        assert len(s.ear.heard) == heard
+        assert s.ear.interrupted == 0
+        await s.tts.synthesize("It can be used again.")
+        assert bytes(s.ear.heard[heard:]).rstrip(b"\0") == tone("It can be used again.")
+
+
+@every_route
+async def test_a_stream_is_spared_by_an_interrupt_and_heard_whole(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
+        speaking = await begin(s)
+        stream = s.tts.stream_synthesize(items(["This phrase is for the cache, and it is whole."]))
+        first = await anext(stream)
+        await s.tts.interrupt()
+        heard = len(s.ear.heard)
+        cached = first + b"".join([pcm async for pcm in stream])
+        await speaking
+        assert cached.rstrip(b"\0") == tone("This phrase is for the cache, and it is whole.")
+        assert len(s.ear.heard) == heard
+
+
+@every_route
+async def test_a_stream_that_is_left_early_leaves_nothing_behind(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
+        stream = s.tts.stream_synthesize(items([SEVEN]))
+        assert await anext(stream)
+        await stream.aclose()
+        async with asyncio.timeout(PROMPT):
+            await s.waves.idle()

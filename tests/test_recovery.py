@@ -1,0 +1,263 @@
+"""A failure is not heard; or it is an error, once, after an exact beginning, and in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from conftest import MakeStage, Stage
+from listening import SEVEN, tokens
+from routes import ROUTES, every_route, every_websocket
+
+from videosdk_plugins_smallestai import (
+    APIConnectionError,
+    APITimeoutError,
+    RateLimitError,
+    ServerError,
+    SmallestAIError,
+)
+from videosdk_plugins_smallestai.emulator import Break, Mute, NoAudio, Refuse, SpeechRequest, tone
+
+
+def at_first(fault: object, requests: set[int]) -> Callable[[SpeechRequest], object]:
+    """The fault for the first request of some texts, by the order in which the texts come."""
+    seen: list[str] = []
+
+    def choose(request: SpeechRequest) -> object:
+        if request.text in seen:
+            return None
+        seen.append(request.text)
+        return fault if len(seen) - 1 in requests else None
+
+    return choose
+
+
+async def speak(s: Stage, text: str = SEVEN) -> None:
+    await s.tts.prewarm()
+    await s.tts.synthesize(tokens(text))
+
+
+def assert_whole(s: Stage, text: str = SEVEN) -> None:
+    assert s.ear.speech == tone(text)
+    assert s.errors == []
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@every_route
+@pytest.mark.parametrize("requests", [{0}, {1, 3}], ids=["once", "in two segments"])
+@pytest.mark.parametrize("how", ["close", "reset", "silence"])
+async def test_a_broken_connection_is_not_heard(stage: MakeStage, route: str, how: str, requests: set[int]) -> None:
+    async with stage(ROUTES[route], fault=at_first(Break(0.3, how), requests)) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+@every_route
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("after", [0.0, 9.0], ids=["before the first chunk", "after the last"])
+async def test_a_connection_that_breaks_at_the_edge_of_a_segment_is_not_heard(
+    stage: MakeStage, route: str, how: str, after: float
+) -> None:
+    async with stage(ROUTES[route], fault=at_first(Break(after, how), {1})) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+@every_route
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_connection_that_always_breaks_at_the_same_place_is_an_error_soon(
+    stage: MakeStage, route: str, how: str
+) -> None:
+    async with stage(ROUTES[route], fault=lambda request: Break(0.3, how)) as s:
+        with pytest.raises(APIConnectionError) as caught:
+            await speak(s)
+        assert now() - s.ear.arrivals[-1][0] < 3.0
+        assert tone(SEVEN).startswith(s.ear.speech)
+        assert len(s.errors) == 1
+        assert caught.value.unspoken.startswith("This is the first of seven.")
+
+
+@every_route
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_a_passing_refusal_is_not_an_error(stage: MakeStage, route: str, status: int) -> None:
+    async with stage(ROUTES[route], fault=at_first(Refuse(status), {0, 2})) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+async def test_retry_after_is_obeyed(stage: MakeStage) -> None:
+    refusal = Refuse(429, headers={"Retry-After": "1"})
+    async with stage(ROUTES["http"], fault=at_first(refusal, {0})) as s:
+        await speak(s, "Just this.")
+        assert_whole(s, "Just this.")
+        first, second = s.waves.requests
+        assert second.received - first.received > 0.95
+
+
+async def test_a_retry_after_that_no_listener_can_wait_for_is_an_error_at_once(stage: MakeStage) -> None:
+    async with stage(ROUTES["http"], fault=lambda request: Refuse(429, headers={"Retry-After": "30"})) as s:
+        began = now()
+        with pytest.raises(RateLimitError) as caught:
+            await speak(s)
+        assert caught.value.status == 429
+        assert caught.value.retry_after == 30
+        assert now() - began < 2.0
+        assert len(s.waves.requests) == 1
+
+
+@every_route
+@pytest.mark.parametrize(("status", "error"), [(429, RateLimitError), (503, ServerError)])
+async def test_a_lasting_refusal_is_an_error_within_seconds(
+    stage: MakeStage, route: str, status: int, error: type[SmallestAIError]
+) -> None:
+    async with stage(ROUTES[route], fault=lambda request: Refuse(status)) as s:
+        began = now()
+        with pytest.raises(error):
+            await speak(s)
+        assert now() - began < 4.0
+        assert len(s.errors) == 1
+        assert not s.ear.heard
+
+
+@every_route
+async def test_the_first_failure_is_what_is_raised(stage: MakeStage, route: str) -> None:
+    faults = iter([Refuse(500), Refuse(400), Refuse(400)])
+    async with stage(ROUTES[route], fault=lambda request: next(faults)) as s:
+        with pytest.raises(ServerError):
+            await speak(s, "Just this.")
+
+
+@every_route
+async def test_complete_without_audio_is_asked_once_more_then_an_error(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route], fault=at_first(NoAudio(), {1})) as s:
+        await speak(s)
+        assert_whole(s)
+    async with stage(ROUTES[route], fault=lambda request: NoAudio()) as s:
+        with pytest.raises(ServerError, match="no audio"):
+            await speak(s, "Just this.")
+        assert len(s.waves.requests) == 2
+
+
+@every_route
+async def test_a_server_that_never_answers_is_an_error_at_the_first_audio_timeout(
+    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videosdk_plugins_smallestai.turn.FIRST_AUDIO_TIMEOUT", 0.7)
+    async with stage(ROUTES[route] | {"timeout": 0.7}, fault=lambda request: Mute()) as s:
+        began = now()
+        with pytest.raises(APITimeoutError):
+            await speak(s)
+        assert 0.6 < now() - began < 3.0
+        assert len(s.errors) == 1
+
+
+@every_websocket
+async def test_a_handshake_that_never_ends_is_an_error_before_any_text_is_taken(
+    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videosdk_plugins_smallestai.service.CONNECT_TIMEOUT", 0.5)
+    taken: list[str] = []
+
+    async def text() -> AsyncIterator[str]:
+        taken.append("Hello there.")
+        yield "Hello there."
+
+    async with stage(ROUTES[route], handshake=lambda connection: "hang") as s:
+        with pytest.raises(APITimeoutError):
+            await s.tts.synthesize(text())
+        assert not taken
+        assert len(s.errors) == 1
+
+
+@every_websocket
+async def test_a_service_that_is_down_is_noticed_before_any_text_is_taken(stage: MakeStage, route: str) -> None:
+    taken: list[str] = []
+
+    async def text() -> AsyncIterator[str]:
+        taken.append("Hello there.")
+        yield "Hello there."
+
+    async with stage(ROUTES[route]) as s:
+        await s.waves.stop()
+        began = now()
+        with pytest.raises(APIConnectionError):
+            await s.tts.synthesize(text())
+        assert not taken
+        assert now() - began < 2.0
+        assert len(s.errors) == 1
+
+
+@every_route
+@pytest.mark.parametrize("slot_freed", ["last_chunk", "complete"])
+async def test_an_account_with_one_request_at_a_time_is_heard_whole(
+    stage: MakeStage, route: str, slot_freed: str
+) -> None:
+    async with stage(ROUTES[route], concurrency=1, slot_freed=slot_freed) as s:
+        await speak(s)
+        assert_whole(s)
+        refused = [request for request in s.waves.requests if request.outcome == "refused"]
+        assert len(refused) <= 1, "requests are not sent ahead once the account has refused one"
+
+
+async def test_an_account_whose_slots_are_freed_by_a_late_complete_is_heard_whole(stage: MakeStage) -> None:
+    text = "One is spoken now. Two comes after it."
+    async with stage(concurrency=1, slot_freed="complete", complete=4.0) as s:
+        await speak(s, text)
+        assert_whole(s, text)
+
+
+@every_websocket
+async def test_audio_that_is_implausibly_short_is_asked_for_once_more(
+    stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "This sentence is far too long for three chunks of audio."
+    async with stage(ROUTES[route], complete=None, fault=at_first(Break(0.3, "silence"), {0})) as s:
+        await speak(s, text)
+        assert_whole(s, text)
+    async with stage(ROUTES[route], complete=None, fault=lambda request: Break(0.3, "silence")) as s:
+        await speak(s, text)
+        assert s.errors == []
+        assert tone(text).startswith(s.ear.speech)
+        assert "only 0.30 s of audio" in caplog.text
+
+
+@every_route
+async def test_an_error_of_the_callers_text_is_raised_when_what_came_before_was_spoken(
+    stage: MakeStage, route: str
+) -> None:
+    async def text() -> AsyncIterator[str]:
+        yield "This much was written."
+        raise LookupError("the language model failed")
+
+    async with stage(ROUTES[route]) as s:
+        with pytest.raises(LookupError):
+            await s.tts.synthesize(text())
+        assert_whole(s, "This much was written.")
+
+
+@every_route
+async def test_a_failure_waits_for_the_text_that_is_being_awaited(stage: MakeStage, route: str) -> None:
+    """Cancelling the caller's iterator, or leaving it running, would leave a backup provider with nothing."""
+    release = asyncio.Event()
+
+    async def text() -> AsyncIterator[str]:
+        yield "This breaks and breaks."
+        await release.wait()
+        yield "This was taken and not spoken."
+        yield "This is left for the backup."
+
+    source = text()
+    async with stage(ROUTES[route], fault=lambda request: Break(0.3, "close")) as s:
+        speaking = asyncio.ensure_future(s.tts.synthesize(source))
+        await s.waves.request(2)
+        await s.waves.idle()
+        assert not speaking.done()
+        release.set()
+        with pytest.raises(SmallestAIError) as caught:
+            await speaking
+        assert caught.value.unspoken == "This breaks and breaks. This was taken and not spoken."
+        assert [item async for item in source] == ["This is left for the backup."]
