@@ -78,6 +78,7 @@ class ImaginedLink:
 
     ends_are_told = False
     runs_ahead = True
+    joins = False
 
     def __init__(self, answer: Callable[[str, int], Answer], *, serial: bool) -> None:
         self._answer = answer

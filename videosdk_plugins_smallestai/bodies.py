@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 
 __all__ = ["PcmBody", "SseBody"]
 
 JSON_LIMIT = 64 * 1024
 """Bytes after which something that began like JSON is taken for audio after all."""
+
+_JSON_SO_FAR = re.compile(rb"[ \t\r\n]*([{\[][^\x00-\x08\x0b\x0c\x0e-\x1f]*)?")
+"""JSON has no control characters but white space. A few samples of PCM have some: they are not held for long."""
 
 
 class PcmBody:
@@ -32,7 +36,7 @@ class PcmBody:
         if self._held.startswith(b"RIFF"):
             start = _riff_data(self._held)
             return self._release(start) if start is not None else b""
-        if self._held[:1] in (b"{", b"[") and len(self._held) <= JSON_LIMIT:
+        if len(self._held) <= JSON_LIMIT and _JSON_SO_FAR.fullmatch(self._held):
             return b""
         return self._release(0)
 
@@ -65,6 +69,10 @@ def _riff_data(head: bytes) -> int | None:
     return None
 
 
+_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
+"""The three that the standard has. A CR at the end of what is here may be the first half of a CRLF."""
+
+
 class SseBody:
     """A ``text/event-stream`` body, fed as it comes."""
 
@@ -74,7 +82,7 @@ class SseBody:
 
     def feed(self, chunk: bytes) -> list[str]:
         """Take bytes in, give the data of each finished event out."""
-        *lines, self._line = (self._line + chunk).replace(b"\r\n", b"\n").split(b"\n")
+        *lines, self._line = _LINE_END.split(self._line + chunk)
         return [event for line in lines if (event := self._take(line)) is not None]
 
     def finish(self) -> list[str]:
@@ -83,10 +91,10 @@ class SseBody:
         return [event for line in lines if (event := self._take(line)) is not None]
 
     def _take(self, line: bytes) -> str | None:
-        text = line.decode("utf-8", "replace").rstrip("\r")
+        text = line.decode("utf-8", "replace").removesuffix("\r")
         if text.startswith("data:"):
             self._data.append(text[5:].removeprefix(" "))
         if text or not self._data:
             return None
         event, self._data = "\n".join(self._data), []
-        return event
+        return event or None  # as the standard has it: an event without data is none

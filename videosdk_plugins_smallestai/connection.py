@@ -76,6 +76,14 @@ class Request:
         """Whether the server has been seen to mix requests on this connection."""
         return self.connection.router.interleaved
 
+    def farewell(self) -> dict[str, Any] | None:
+        """What to send before its connection is dropped, so that the server stops at once."""
+        return None
+
+    def completes(self, event: Complete) -> bool:
+        """Whether a `complete` ends the request. It does, unless the request has several parts."""
+        return True
+
     def end(self, error: SmallestAIError | None = None) -> None:
         """Note how the request ended."""
         if not self._ended.done():
@@ -97,6 +105,7 @@ class Request:
     def abort(self, error: SmallestAIError | None = None) -> None:
         """Make the server stop, which a WebSocket only understands as a broken connection."""
         if not self.ended:
+            self.connection.last_words = self.farewell()
             self.end(error or DroppedError("The request was stopped"))
             self.connection.drop()
 
@@ -165,10 +174,11 @@ class Router:
         if request is None:
             return
         if isinstance(event, Complete):
-            if request.last_chunk_at is not None:
-                self.prompt = self._clock() - request.last_chunk_at < PROMPT
-            self._forget(request)
-            request.end()
+            if request.completes(event):
+                if request.last_chunk_at is not None:
+                    self.prompt = self._clock() - request.last_chunk_at < PROMPT
+                self._forget(request)
+                request.end()
             return
         if isinstance(event, Audio):
             request.last_chunk_at = self._clock()
@@ -223,6 +233,7 @@ class Connection:
         opened_at: By the loop's clock.
         router: The requests under way on it.
         closed: Set once nothing can be sent or received any more.
+        last_words: A message to send before the socket is closed.
     """
 
     def __init__(
@@ -237,11 +248,13 @@ class Connection:
         self.opened_at = loop.time()
         self.router = Router(loop.time)
         self.closed = asyncio.Event()
+        self.last_words: dict[str, Any] | None = None
         self._clock = loop.time
         self._on_change = on_change
         self._socket = socket
         self._secret = secret
         self._retired = False
+        self._single_use = False
         self._timed_out = False
         self._lived: float | None = None
 
@@ -255,13 +268,14 @@ class Connection:
         """Whether the server has been sending `complete` promptly."""
         return self.router.prompt
 
-    async def send(self, request: Request, body: dict[str, Any]) -> None:
-        """Send one request.
+    async def post(self, body: dict[str, Any]) -> None:
+        """Send one message.
 
         Raises:
             APIConnectionError: The connection is gone.
         """
-        self.router.add(request)
+        if self.closed.is_set():
+            raise APIConnectionError("The connection broke before a request could be sent")
         try:
             await self._socket.send_str(json.dumps(body))
         except (aiohttp.ClientError, OSError, RuntimeError) as failure:
@@ -287,9 +301,13 @@ class Connection:
         self._retired = True
         self.changed()
 
+    def retire_after_use(self) -> None:
+        """As `retire`, once a request has been sent on it and has ended."""
+        self._single_use = True
+
     def changed(self) -> None:
         """Whether somebody waits for a request may have changed."""
-        if self._retired and not self.router.busy:
+        if (self._retired or self._single_use) and not self.router.busy:
             self._end(DroppedError("The connection was closed"))
         self._on_change()
 
@@ -319,6 +337,8 @@ class Connection:
         """Close the socket, with its closing handshake."""
         self._end(DroppedError("The connection was closed"))
         with contextlib.suppress(aiohttp.ClientError, OSError, RuntimeError):
+            if self.last_words is not None:
+                await self._socket.send_str(json.dumps(self.last_words))
             await self._socket.close()
 
     def _receive(self, data: str | bytes) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
-from .account import Account
-from .errors import RateLimitError, SmallestAIError
-from .passage import Link, Passage
+from .account import Account, Slot
+from .errors import ModelRetiredError, RateLimitError, SmallestAIError
+from .passage import JoinedRequest, Link, Passage
 from .retry import NoAudioError, RetryPolicy
 from .signals import Signal
 
@@ -36,11 +37,15 @@ class Fetcher:
         """
         policy = RetryPolicy()
         while True:
+            moves = self._link.route.moves
             error = await self._try_open()
             if error is None:
                 return
+            if isinstance(error, ModelRetiredError) and self._link.route.move_on(moves):
+                continue
             delay = policy.delay(error, new_audio=False)
             if delay is None:
+                self._link.route.failed()
                 raise policy.first or error
             await asyncio.sleep(delay)
 
@@ -55,23 +60,29 @@ class Fetcher:
         while not passage.over:
             while previous is not None and self._must_follow(previous):
                 await self._changed.wait()
+            moves = self._link.route.moves
             error = await self._attempt(passage)
+            if passage.attempt_bytes:
+                self._link.route.spoke()
             if error is None:
                 passage.complete = True
             else:
                 passage.sent_at = None
-                await self._decide(passage, error, policy)
+                await self._decide(passage, error, policy, moves)
             self._changed.notify()
 
     def _must_follow(self, previous: Passage) -> bool:
         return not previous.over and (previous.sent_at is None or not self._link.runs_ahead)
 
-    async def _decide(self, passage: Passage, error: SmallestAIError, policy: RetryPolicy) -> None:
+    async def _decide(self, passage: Passage, error: SmallestAIError, policy: RetryPolicy, moves: int) -> None:
+        if isinstance(error, ModelRetiredError) and self._link.route.move_on(moves):
+            return
         if isinstance(error, RateLimitError) and await self._account.wait_for_own():
             return
         delay = policy.delay(error, new_audio=passage.new_audio)
         if delay is None:
             passage.error = policy.first or error
+            self._link.route.failed()
         elif delay:
             self._changed.notify()
             await asyncio.sleep(delay)
@@ -88,15 +99,35 @@ class Fetcher:
         slot = passage.slot = self._account.begin()
         try:
             try:
-                passage.request = await self._link.send(passage.text, passage.hear, slot.free)
+                passage.request = await self._link.send(passage.text, passage.hear, lambda: self._over(slot))
             except BaseException:
                 slot.free()
                 raise
             passage.sent_at = self._clock()
             self._changed.notify()
+            if self._link.joins:
+                await self._send_parts(passage, cast(JoinedRequest, passage.request))
             await passage.request.wait()
         except SmallestAIError as error:
             return error
         if not passage.attempt_bytes:
             return NoAudioError("The service said that the speech is complete, and sent no audio. Check voice_id")
         return None
+
+    async def _send_parts(self, passage: Passage, request: JoinedRequest) -> None:
+        """Send the segments of a joined reply as they come. The request may fail meanwhile."""
+        while not request.ended:
+            part = passage.next_part()
+            if part is not None:
+                await request.add(part)
+                passage.sent_at = self._clock()
+            elif passage.closed:
+                await request.close()
+                passage.sent_at = self._clock()
+                return
+            else:
+                await self._changed.wait()
+
+    def _over(self, slot: Slot) -> None:
+        slot.free()
+        self._changed.notify()

@@ -11,6 +11,7 @@ from . import models, protocol
 from .bodies import PcmBody, SseBody
 from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 from .protocol import Answered, Audio, Complete, Event, Failure
+from .route import Route
 from .service import CONNECT_TIMEOUT, Service, seconds
 from .settings import Settings
 
@@ -29,7 +30,7 @@ class HttpLink:
 
     Args:
         service: Where to post.
-        settings: The reply's settings.
+        route: The way to the model.
     """
 
     ends_are_told = True
@@ -38,16 +39,19 @@ class HttpLink:
     runs_ahead = True
     """Each request has a connection of its own."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
+    joins = False
+    """Each segment is a request."""
+
+    def __init__(self, service: Service, route: Route) -> None:
         self._service = service
-        self._settings = settings
+        self.route = route
 
     async def open(self) -> None:
         """Nothing to do: a POST brings its own connection."""
 
     async def send(self, text: str, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> HttpRequest:
         """Make the request of a segment; `HttpRequest.wait` sends it."""
-        return HttpRequest(self._service, self._settings, text, on_event, on_end)
+        return HttpRequest(self._service, self.route.settings, text, on_event, on_end)
 
 
 class HttpRequest:
@@ -55,6 +59,7 @@ class HttpRequest:
 
     prompt = True
     interleaved = False
+    ended = False
 
     def __init__(
         self,

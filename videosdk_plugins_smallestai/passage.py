@@ -9,7 +9,8 @@ from typing import Protocol
 from .account import Slot
 from .errors import SmallestAIError
 from .playback import SAMPLE_WIDTH
-from .protocol import Answered, Audio, Event
+from .protocol import Answered, Audio, Complete, Event
+from .route import Route
 from .text import Segment
 
 __all__ = ["Link", "Passage", "Request"]
@@ -30,6 +31,10 @@ class Request(Protocol):
     def interleaved(self) -> bool:
         """Whether the server has been seen to mix requests."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is complete, or has failed."""
+
     async def wait(self) -> None:
         """Wait for the end as the server tells it; raises `SmallestAIError`."""
 
@@ -42,6 +47,12 @@ class Request(Protocol):
 
 class Link(Protocol):
     """A transport, bound to one reply's settings. It raises; it never tries again."""
+
+    route: Route
+
+    @property
+    def joins(self) -> bool:
+        """Whether all segments of a reply are parts of one request, a `JoinedRequest`."""
 
     @property
     def ends_are_told(self) -> bool:
@@ -58,11 +69,22 @@ class Link(Protocol):
         """Send a request; ``on_end`` is called once it is over for the server. Raises `SmallestAIError`."""
 
 
+class JoinedRequest(Request, Protocol):
+    """A request that takes its text in parts."""
+
+    async def add(self, segment: Segment) -> None:
+        """Send a further part; raises `SmallestAIError`."""
+
+    async def close(self) -> None:
+        """There is no further part; raises `SmallestAIError`."""
+
+
 class Passage:
-    """A segment from its request to its end.
+    """A segment from its request to its end; or, where the transport joins them, all segments of a reply.
 
     Attributes:
-        text: What is to be spoken.
+        segments: What is to be spoken.
+        closed: Whether no further segment is joined to it.
         slot: Its place in the account, while a request is sent or in progress.
         request: The newest request for it.
         received: Bytes of its audio so far, repetitions not counted.
@@ -80,9 +102,9 @@ class Passage:
         fetching: The task that fetches it.
     """
 
-    def __init__(self, segment: Segment, on_change: Callable[[], None]) -> None:
-        self.segment = segment
-        self.text = segment.text
+    def __init__(self, segment: Segment, on_change: Callable[[], None], *, closed: bool) -> None:
+        self.segments = [segment]
+        self.closed = closed
         self.slot: Slot | None = None
         self.request: Request | None = None
         self.received = 0
@@ -103,6 +125,20 @@ class Passage:
         self._buffer: list[bytes] = []
         self._to_skip = 0
         self._before_attempt = 0
+        self._to_repeat = 0
+        self._releases = 0
+        self._sent = 0
+        self._mark = (0, 0)
+
+    @property
+    def text(self) -> str:
+        """What is to be spoken, as it is written."""
+        return "".join(segment.lead + segment.text for segment in self.segments)
+
+    @property
+    def undelivered(self) -> list[Segment]:
+        """The segments from the first one that is not known to have come whole."""
+        return self.segments[self._mark[0] :]
 
     @property
     def waiting(self) -> bool:
@@ -117,7 +153,7 @@ class Passage:
     @property
     def caught_up(self) -> bool:
         """Whether the newest attempt has come (about) as far as those before."""
-        return self.attempt_bytes > 0 and self._to_skip <= (1 - CLOSE_ENOUGH) * self._before_attempt
+        return self.attempt_bytes > 0 and self._to_skip <= (1 - CLOSE_ENOUGH) * self._to_repeat
 
     @property
     def over(self) -> bool:
@@ -125,12 +161,27 @@ class Passage:
         return self.complete or self.ended or self.error is not None
 
     def begin_attempt(self) -> None:
-        """The next audio is from the start again: skip what has been delivered."""
+        """The next audio begins with the first undelivered segment: skip what has come of it."""
         if self.received:
             self.resumes += 1
         self.sent_at = None
-        self._before_attempt = self._to_skip = self.received
+        self._sent = self._mark[0]
+        self._before_attempt = self.received
+        self._releases = self._mark[0]
+        self._to_repeat = self._to_skip = self.received - self._mark[1]
         self.attempt_bytes = 0
+
+    def add(self, segment: Segment) -> None:
+        """Join a further segment."""
+        self.segments.append(segment)
+        self._on_change()
+
+    def next_part(self) -> Segment | None:
+        """The next segment to send in this attempt; ``None`` while there is none."""
+        if self._sent == len(self.segments):
+            return None
+        self._sent += 1
+        return self.segments[self._sent - 1]
 
     def hear(self, event: Event) -> None:
         """Take in what came for it."""
@@ -139,6 +190,8 @@ class Passage:
             self._on_change()
         elif isinstance(event, Audio):
             self._hear_audio(event.pcm)
+        elif isinstance(event, Complete):
+            self._hear_release()
 
     def take(self) -> bytes:
         """The audio that waits to be played."""
@@ -155,6 +208,14 @@ class Passage:
         skipped = min(self._to_skip, len(pcm))
         self._to_skip -= skipped
         if len(pcm) > skipped:
+            self.asked_again = False
             self._buffer.append(pcm[skipped:])
             self.received += len(pcm) - skipped
             self._on_change()
+
+    def _hear_release(self) -> None:
+        """Part of a joined text is complete. With as many releases as segments, all have come whole."""
+        self._releases += 1
+        if self._releases == self._sent and not self._to_skip:
+            self._mark = (self._sent, self.received)
+        self._on_change()

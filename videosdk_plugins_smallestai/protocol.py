@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ __all__ = [
     "Failure",
     "Notice",
     "Word",
+    "cancel_body",
+    "context_body",
     "error_from",
     "http_body",
     "json_error",
@@ -40,6 +43,12 @@ __all__ = [
 
 SERVER_TEXT_LIMIT = 500
 """Characters of what the server said that an error message quotes."""
+
+ID_LIMIT = 128
+"""Characters of the server's id that an error keeps: its own limit for ids."""
+
+OPENINGS_LIMIT = 200
+"""Opening brackets in a message. Real ones have a few; nested some hundred deep they exhaust the stack."""
 
 
 # What the server says
@@ -135,6 +144,19 @@ def websocket_body(s: Settings, text: str, request_id: str) -> dict[str, Any]:
     return body
 
 
+def context_body(s: Settings, text: str, request_id: str, context_id: str, *, more: bool) -> dict[str, Any]:
+    """One part of a continuation; with no text and no more, its end."""
+    body = websocket_body(s, text, request_id) | {"context_id": context_id, "continue": more}
+    if s.max_buffer_delay_ms is not None:
+        body["max_buffer_delay_ms"] = s.max_buffer_delay_ms
+    return body
+
+
+def cancel_body(s: Settings, context_id: str) -> dict[str, Any]:
+    """Drops a continuation."""
+    return _common(s, "") | {"context_id": context_id, "cancel_request": True}
+
+
 def http_body(s: Settings, text: str) -> dict[str, Any]:
     """One request by POST."""
     body = _common(s, text) | {"output_format": "pcm"}
@@ -158,13 +180,12 @@ def parse_frame(raw: str | bytes, *, secret: str = "") -> Event:
     """
     frame = _load(raw)
     if frame is None:
-        return Failure(ServerError(f"The server sent something that is no Waves frame: {_quote(raw, secret)}"))
+        return Failure(_senseless(f"The server sent something that is no Waves frame: {_quote(raw, secret)}"))
     status = frame.get("status")
     ids = {"request_id": _text(frame.get("external_request_id")), "server_id": _text(frame.get("request_id"))}
-    told = frame.get("data")
-    data: dict[str, Any] = told if isinstance(told, dict) else {}
-    if _is_error(frame, data):
-        return Failure(_frame_error(frame, data, secret), **ids)
+    data = _data(frame)
+    if _is_error(frame):
+        return Failure(_frame_error(frame, secret), **ids)
     if status == "chunk" or (status is None and "audio" in data):
         return _chunk(data, ids)
     if status == "word_timestamp":
@@ -178,9 +199,9 @@ def parse_sse(data: str, *, secret: str = "") -> Event:
     """Turn the data of one server-sent event into an event. Never raises."""
     frame = _load(data)
     if frame is None:
-        return Failure(ServerError(f"The server sent an event that is no JSON: {_quote(data, secret)}"))
-    if _is_error(frame, {}) or str(frame.get("status", "200"))[:1] in "45":
-        return Failure(_frame_error(frame, {}, secret))
+        return Failure(_senseless(f"The server sent an event that is no JSON: {_quote(data, secret)}"))
+    if _is_error(frame):
+        return Failure(_frame_error(frame, secret))
     if frame.get("audio"):
         return _chunk(frame, {})
     if frame.get("done") is True:
@@ -189,11 +210,18 @@ def parse_sse(data: str, *, secret: str = "") -> Event:
 
 
 def _load(raw: str | bytes) -> dict[str, Any] | None:
+    if not isinstance(raw, str) or raw.count("[") + raw.count("{") > OPENINGS_LIMIT:
+        return None
     try:
-        frame = json.loads(raw) if isinstance(raw, str) else None
-    except (ValueError, RecursionError):
+        frame = json.loads(raw)
+    except ValueError:
         return None
     return frame if isinstance(frame, dict) else None
+
+
+def _data(frame: Mapping[str, Any]) -> dict[str, Any]:
+    data = frame.get("data")
+    return data if isinstance(data, dict) else {}
 
 
 def _text(value: object) -> str | None:
@@ -205,48 +233,53 @@ def _chunk(data: Mapping[str, Any], ids: dict[str, str | None]) -> Event:
     try:
         pcm = base64.b64decode(audio or "", validate=True)
     except (TypeError, ValueError, binascii.Error):
-        return Failure(ServerError("The server sent a chunk whose audio is no base64"), **ids)
+        return Failure(_senseless("The server sent a chunk whose audio is no base64"), **ids)
     return Audio(pcm, **ids) if pcm else Notice("an empty chunk")
 
 
 def _word(data: Mapping[str, Any], ids: dict[str, str | None]) -> Event:
-    word, start, end = data.get("word"), data.get("start"), data.get("end")
-    if not isinstance(word, str) or not isinstance(start, int | float) or not isinstance(end, int | float):
+    word, start, end = data.get("word"), _seconds(data.get("start")), _seconds(data.get("end"))
+    if not isinstance(word, str) or start is None or end is None:
         return Notice("a word without a time")
-    return Word(word, float(start), float(end), **ids)
+    return Word(word, start, end, **ids)
+
+
+def _seconds(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:  # JSON has whole numbers of any size
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 # Errors
 
-_KNOWN_STATUS = {"chunk", "word_timestamp", "complete", "warning"}
 
-
-def _is_error(frame: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+def _is_error(frame: Mapping[str, Any]) -> bool:
     status = frame.get("status")
-    if status == "error" or status is False:
+    if status == "warning":
+        return False
+    if status == "error" or status is False or _http_status(status):
         return True
-    if frame.get("error") or frame.get("errors") or data.get("error"):
+    if any(frame.get(name) for name in ("error", "errors", "error_code")) or _data(frame).get("error"):
         return True
     # Older servers add a `message` to every frame, so it tells an error only where nothing else tells what it is.
     nameless = status is None and "data" not in frame and "audio" not in frame and frame.get("done") is None
     return nameless and bool(frame.get("message") or frame.get("details"))
 
 
-def _frame_error(frame: Mapping[str, Any], data: Mapping[str, Any], secret: str) -> SmallestAIError:
-    told = frame.get("error") or frame.get("errors") or data.get("error")
-    status = _http_status(frame.get("status")) or _http_status(frame.get("status_code"))
-    code, message = _explain(told)
-    own_code = frame.get("error_code") or frame.get("code")
-    code = code or str(own_code or "")
-    if not message:
-        message = str(frame.get("message") or frame.get("details") or "")
-    elif frame.get("message") and str(frame["message"]) not in message:
-        message = f"{message}; {frame['message']}"
-    if not (code or message):
-        message = "the server told an error without a reason"
-    return error_from(
-        status or _http_status(code), code, message, request_id=_text(frame.get("request_id")), secret=secret
-    )
+def _frame_error(frame: Mapping[str, Any], secret: str) -> SmallestAIError:
+    told = _tell(frame)
+    status = _http_status(frame.get("status")) or _http_status(frame.get("status_code")) or _http_status(told.code)
+    if not (told.code or told.message):
+        told = _Told("", "the server told an error without a reason")
+    return _error(status, told, request_id=_text(frame.get("request_id")), secret=secret)
+
+
+def _senseless(text: str) -> ServerError:
+    return ServerError(f"{text}. {_ADVICE[ServerError]}")
 
 
 def _http_status(value: object) -> int | None:
@@ -254,30 +287,61 @@ def _http_status(value: object) -> int | None:
     return int(text) if re.fullmatch(r"[45]\d\d", text) else None
 
 
-def _explain(told: object) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An error as the server tells it.
+
+    Attributes:
+        code: Its code.
+        message: Its message.
+        quoted: The message with what it repeats of the request, which tells nothing of the kind of error: the
+            caller's text may well speak of too many requests. ``None`` where it is the same.
+    """
+
+    code: str
+    message: str
+    quoted: str | None = None
+
+
+def _tell(frame: Mapping[str, Any]) -> _Told:
     """The code and the message in any of the shapes in which the service tells an error."""
+    data = _data(frame)
+    told = _explain(frame.get("error") or frame.get("errors") or data.get("error"))
+    code = told.code or str(frame.get("error_code") or frame.get("code") or _http_status(frame.get("status")) or "")
+    more = str(frame.get("message") or frame.get("details") or data.get("message") or "")
+    if not more or more in told.message:
+        return _Told(code, told.message, told.quoted)
+    return _Told(code, _join(told.message, more), _join(told.quoted or told.message, more))
+
+
+def _join(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _explain(told: object) -> _Told:
     if isinstance(told, Mapping):
         code = str(told.get("code") or told.get("error_code") or "")
         message = told.get("message") or told.get("details") or told.get("error")
-        return code, str(message) if message else ("" if code else json.dumps(dict(told), default=str))
-    if isinstance(told, list | tuple):
+        return _Told(code, str(message) if message else ("" if code else json.dumps(dict(told))))
+    if isinstance(told, list):
         parts = [_explain_item(item) for item in told]
-        return next((code for code, _ in parts if code), ""), "; ".join(text for _, text in parts if text)
-    return "", str(told) if told else ""
+        code = next((part.code for part in parts if part.code), "")
+        return _Told(code, _join(*(p.message for p in parts)), _join(*(p.quoted or p.message for p in parts)))
+    return _Told("", str(told) if told and told is not True else "")
 
 
-def _explain_item(item: object) -> tuple[str, str]:
+def _explain_item(item: object) -> _Told:
     if not isinstance(item, Mapping):
-        return "", str(item)
-    code, message = _explain(item)
+        return _Told("", str(item))
+    told = _explain(item)
     path = item.get("path")
-    if isinstance(path, list | tuple) and path:
-        message = f"{'.'.join(str(step) for step in path)}: {message}"
+    steps = ".".join(str(step) for step in path) if isinstance(path, list) else ""
+    quoted = f"{steps}: {told.message}" if steps else told.message
     if item.get("received") is not None:
-        message += f" (received {item['received']!r})"
+        quoted += f" (received {item['received']!r})"
     if item.get("options"):
-        message += f" (options: {item['options']})"
-    return code, message
+        quoted += f" (options: {item['options']})"
+    return _Told(told.code, told.message, quoted)
 
 
 def json_error(
@@ -298,14 +362,10 @@ def json_error(
         secret: The API key, to be kept out of the message.
     """
     frame = _load(body)
-    code, message = "", body.strip()
-    if frame is not None:
-        told = frame.get("error") or frame.get("errors")
-        code, message = _explain(told)
-        code = code or str(frame.get("error_code") or frame.get("code") or "")
-        more = frame.get("message") or frame.get("details")
-        message = "; ".join(dict.fromkeys(str(part) for part in (message, more) if part)) or body.strip()
-    return error_from(status, code, message, request_id=request_id, retry_after=retry_after, secret=secret)
+    told = _tell(frame) if frame is not None else _Told("", "")
+    if not told.message:
+        told = _Told(told.code, body.strip())
+    return _error(status, told, request_id=request_id, retry_after=retry_after, secret=secret)
 
 
 def error_from(
@@ -318,10 +378,18 @@ def error_from(
     secret: str = "",
 ) -> SmallestAIError:
     """Classify a refusal by its HTTP status, else by its code and message."""
-    said = " ".join(part for part in (code, message) if part)
-    kind, advice = _classify(status, said)
+    return _error(status, _Told(code, message), request_id=request_id, retry_after=retry_after, secret=secret)
+
+
+def _error(
+    status: int | None, told: _Told, *, request_id: str | None, retry_after: float | None = None, secret: str
+) -> SmallestAIError:
+    kind = _classify(status or _http_status(told.code) or 0, f"{told.code} {told.message}")
+    code = "" if told.code == str(status) else told.code
+    said = " ".join(part for part in (code, told.quoted or told.message) if part)
     head = f"HTTP {status}: " if status else ""
-    text = f"{head}{_quote(said, secret) or 'no reason told'}. {advice}"
+    text = f"{head}{_quote(said, secret).rstrip('. ') or 'no reason told'}. {_ADVICE[kind]}"
+    request_id = _quote(request_id, secret)[:ID_LIMIT] if request_id else None
     if kind is RateLimitError:
         return RateLimitError(text, status=status, request_id=request_id, retry_after=retry_after)
     if kind is APIConnectionError:
@@ -330,24 +398,29 @@ def error_from(
 
 
 _SPEAKING_STATUS: dict[int, type[SmallestAIError]] = {
-    400: InvalidRequestError,
     401: AuthenticationError,
+    402: AuthenticationError,
     403: AuthenticationError,
     404: ModelRetiredError,
     405: ModelRetiredError,
+    408: ServerError,
     410: ModelRetiredError,
-    413: InvalidRequestError,
-    422: InvalidRequestError,
     429: RateLimitError,
 }
 
+_WRONG_VOICE = (
+    r"(invalid|unknown|wrong|unsupported).voice|"
+    r"voice.{0,60}(invalid|not found|not exist|not available|not supported|unavailable)"
+)
+
 _SPEAKING_TEXT: tuple[tuple[str, type[SmallestAIError]], ...] = (
-    (r"MODEL_DEPRECATED|model_deprecated|model.{0,40}(retired|no longer)", ModelRetiredError),
-    (r"\b429\b|concurren|rate.?limit|too many", RateLimitError),
-    (r"CONTENT_FILTER_BLOCKED|invalid.voice|voice.{0,20}(not found|invalid)|invalid.input|invalid_|too_big|"
-     r"too_small|unrecognized_keys|invalid.request|validation", InvalidRequestError),
-    (r"\b40[13]\b|unauthori[sz]ed|forbidden|api.?key|invalid.token|not.entitled|authenticat|credits?\b",
+    (rf"CONTENT_FILTER_BLOCKED|{_WRONG_VOICE}", InvalidRequestError),
+    (r"MODEL_DEPRECATED|(model|endpoint|lightning).{0,40}(retired|deprecated|no longer)", ModelRetiredError),
+    (r"\b429\b(?! ?char)|concurren|rate.?limit|too many", RateLimitError),
+    (r"\b40[13]\b(?! ?char)|unauthori[sz]ed|forbidden|api.?key|invalid.token|not.entitled|authenticat|credits?\b",
      AuthenticationError),
+    (r"invalid.input|invalid_|too_big|too_small|unrecognized_keys|(invalid|bad).request|validation|is required|"
+     r"not supported", InvalidRequestError),
     (r"inactiv|idle.?time", APIConnectionError),
 )  # fmt: skip
 """In this order: a text may match several, and the first is the more telling."""
@@ -362,17 +435,21 @@ _ADVICE: dict[type[SmallestAIError], str] = {
 }
 
 
-def _classify(status: int | None, said: str) -> tuple[type[SmallestAIError], str]:
-    kind = _SPEAKING_STATUS.get(status or 0)
-    # A 400 may be a retirement or a limit in disguise; a server error (500 and above) is one whatever it says.
-    if kind in (None, InvalidRequestError) and (status is None or status < 500):
-        kind = next((k for pattern, k in _SPEAKING_TEXT if re.search(pattern, said, re.I)), kind)
-    kind = kind or ServerError
-    return kind, _ADVICE[kind]
+def _classify(status: int, said: str) -> type[SmallestAIError]:
+    kind = _SPEAKING_STATUS.get(status)
+    if status == 404 and re.search(_WRONG_VOICE, said, re.I):
+        return InvalidRequestError  # not only a route can be missing
+    if kind is None and status < 500:
+        # A 400 may be a retirement or a limit in disguise; a server error (500 and above) is one whatever it says.
+        # HTTP has a client treat a 4xx that it does not know as a 400.
+        default = InvalidRequestError if status >= 400 else ServerError
+        kind = next((k for pattern, k in _SPEAKING_TEXT if re.search(pattern, said, re.I)), default)
+    return kind or ServerError
 
 
 def _quote(value: object, secret: str) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     if secret:
-        text = text.replace(secret, "***")
+        # As it is, and as it would stand in JSON that could not be parsed.
+        text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
     return text if len(text) <= SERVER_TEXT_LIMIT else text[: SERVER_TEXT_LIMIT - 1] + "…"

@@ -16,7 +16,7 @@ RATE_DELAYS = (0.5, 1.0)
 """Seconds before each further attempt when others use the account up: the vendor asks for 500 ms, doubling."""
 
 RETRY_AFTER_LIMIT = 2.0
-"""Seconds of `Retry-After` that a listener can be made to wait."""
+"""Seconds of `Retry-After`, in all, that a listener can be made to wait."""
 
 BREAKS_IN_A_ROW = 2
 """Broken connections in a row without a new sample after which the next would be no better."""
@@ -36,11 +36,13 @@ class RetryPolicy:
     def __init__(self) -> None:
         self.first: SmallestAIError | None = None
         self._counts: dict[str, int] = {}
+        self._waited = 0.0
 
     def progress(self) -> None:
         """New audio came: what failed before is overcome."""
         self.first = None
         self._counts.clear()
+        self._waited = 0.0
 
     def delay(self, error: SmallestAIError, *, new_audio: bool) -> float | None:
         """Seconds to wait before the request is sent again; ``None`` to give up.
@@ -53,20 +55,14 @@ class RetryPolicy:
             self.progress()
         if isinstance(error, DroppedError):
             return 0.0
+        self.first = self.first or error
         if not error.retryable or isinstance(error, APITimeoutError):
-            self.first = self.first or error
             return None
-        wait = self._wait(error, new_audio)
-        if wait is None or not new_audio:
-            self.first = self.first or error
-        return wait
+        return self._wait(error, new_audio)
 
     def _wait(self, error: SmallestAIError, new_audio: bool) -> float | None:
         if isinstance(error, RateLimitError):
-            wait = _step(RATE_DELAYS, self._count("rate"))
-            if wait is not None and error.retry_after is not None:
-                wait = error.retry_after if error.retry_after <= RETRY_AFTER_LIMIT else None
-            return wait
+            return self._wait_for_rate(error.retry_after)
         if isinstance(error, NoAudioError):
             return _step((0.0,), self._count("no audio"))
         if isinstance(error, APIConnectionError) and error.opening:
@@ -74,6 +70,13 @@ class RetryPolicy:
         if isinstance(error, APIConnectionError):
             return 0.0 if new_audio else _step((0.0,) * (BREAKS_IN_A_ROW - 1), self._count("break"))
         return _step(SERVER_DELAYS, self._count("server"))
+
+    def _wait_for_rate(self, retry_after: float | None) -> float | None:
+        wait = _step(RATE_DELAYS, self._count("rate"))
+        if wait is None or retry_after is None:
+            return wait
+        self._waited += retry_after
+        return retry_after if self._waited <= RETRY_AFTER_LIMIT else None
 
     def _count(self, what: str) -> int:
         count = self._counts.get(what, 0)

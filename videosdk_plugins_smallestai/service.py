@@ -103,12 +103,9 @@ class Service:
         reason = str(failure).replace(self.secret, "***")[: protocol.SERVER_TEXT_LIMIT] or type(failure).__name__
         if isinstance(failure, TimeoutError):
             return APITimeoutError(f"Took too long to {doing}: {reason}")
-        unreachable = isinstance(failure, aiohttp.ClientConnectorError | OSError) and not isinstance(
-            failure, aiohttp.ServerConnectionError | ConnectionResetError
-        )
         return APIConnectionError(
             f"Could not {doing} at {self.base_url}: {reason}. Check the network, or base_url",
-            opening=unreachable,
+            opening=isinstance(failure, aiohttp.ClientConnectorError),
         )
 
     async def aclose(self) -> None:
@@ -128,12 +125,16 @@ def seconds(header: str | None) -> float | None:
 
 
 def _check_url(base_url: str) -> str:
-    url = base_url.rstrip("/") if isinstance(base_url, str) else ""
+    url = base_url.strip().rstrip("/") if isinstance(base_url, str) else ""
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
-    if not good:
-        raise ValueError(f"base_url must be an http:// or https:// URL with a host; got {base_url!r}")
-    return url
+    # A password would show in messages and take the place of the key; a path cannot be put behind a query.
+    if not good or re.search(r"[\s@?#]", url):
+        raise ValueError(
+            f"base_url must be an http:// or https:// URL with a host, and without user, query or fragment; "
+            f"got {base_url!r}"
+        )
+    return parts.scheme + url[len(parts.scheme) :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -109,6 +109,9 @@ def _check_request_fields(s: Settings, model: models.Model) -> None:
     language = s.number_pronunciation_language
     if language is not None and not isinstance(language, str):
         raise TypeError(f"number_pronunciation_language must be a str; got {type(language).__name__}")
+    for name in ("word_timestamps", "continuations"):
+        if not isinstance(getattr(s, name), bool):
+            raise ValueError(f"{name} must be True or False; got {getattr(s, name)!r}")
     if s.math_notation is not None and not isinstance(s.math_notation, bool):
         raise ValueError(f"math_notation must be True or False; got {s.math_notation!r}")
     if s.content_filter not in (None, "reject", "flag"):
@@ -145,7 +148,8 @@ def _check_served(s: Settings, model: models.Model) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Neither NaN nor an infinity, nor a whole number that no float can hold.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _check_range(name: str, value: object, low: float, high: float) -> None:

@@ -6,23 +6,28 @@ import asyncio
 import inspect
 import logging
 import os
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
 
+import aiohttp
 from videosdk.agents import TTS, FlushMarker
 
 from . import models
 from .account import Account
+from .context import make_link
 from .errors import SmallestAIError
+from .fetching import Fetcher
 from .http import HttpLink
 from .models import SmallestAIModel
 from .passage import Link
 from .playback import Playback, QueueSink, TrackSink
+from .route import Route, Succession
 from .service import Service
 from .settings import Settings, check_positive
+from .signals import Signal
 from .source import TextSource
 from .turn import Turn
-from .websocket import WebSocketLink, WebSocketTransport
+from .websocket import WebSocketTransport
 
 __all__ = ["SmallestAITTS"]
 
@@ -56,6 +61,14 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         max_connection_age_sec: float = 300.0,
         complete_backoff_ms: int = 0,
         max_buffer_flush_ms: int = 0,
+        word_timestamps: bool = False,
+        continuations: bool = True,
+        max_buffer_delay_ms: int | None = None,
+        number_pronunciation_language: str | None = None,
+        math_notation: bool | None = None,
+        content_filter: Literal["reject", "flag"] | None = None,
+        pronunciation_dicts: Sequence[str] | None = None,
+        http_session: aiohttp.ClientSession | None = None,
     ) -> None:
         """Check everything; nothing is connected yet.
 
@@ -81,6 +94,16 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             complete_backoff_ms: 0 to 10000: how long the service waits after the last chunk before it says that a
                 request is complete.
             max_buffer_flush_ms: 0 to 1000: how long the service may wait for more text; 0 does not.
+            word_timestamps: Emit ``word_spoken`` as the listener hears each word.
+            continuations: On the unified WebSocket, speak a reply as one generation, its prosody going across
+                segments; else a request for each segment.
+            max_buffer_delay_ms: 0 to 5000: how long a continuation may hold text back for more of a sentence; the
+                service's own default is 3000.
+            number_pronunciation_language: Language in which numbers are read; unified routes only.
+            math_notation: Read mathematical notation; unified routes only.
+            content_filter: ``"reject"`` or ``"flag"`` profanity; unified routes only.
+            pronunciation_dicts: Ids of pronunciation dictionaries; unified routes only.
+            http_session: A session that the caller owns: used, never closed.
 
         Raises:
             ValueError: An argument is refused; the message says what is accepted.
@@ -98,16 +121,24 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self.enable_streaming = enable_streaming
         self.complete_backoff_ms = complete_backoff_ms
         self.max_buffer_flush_ms = max_buffer_flush_ms
+        self.continuations = continuations
+        self.max_buffer_delay_ms = max_buffer_delay_ms
+        self.number_pronunciation_language = number_pronunciation_language
+        self.math_notation = math_notation
+        self.content_filter = content_filter
+        self.pronunciation_dicts = pronunciation_dicts
+        self._word_timestamps = word_timestamps
         self._sample_rate = sample_rate
         self._settings(None, {})
         check_positive("max_connection_age_sec", max_connection_age_sec)
-        self._service = Service(base_url, _find_key(api_key))
+        self._service = Service(base_url, _find_key(api_key), http_session)
 
-        super().__init__(sample_rate=sample_rate, num_channels=1)
+        super().__init__(sample_rate=sample_rate, num_channels=1, word_timestamps=word_timestamps)
         self.audio_track: Any = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self._transport = WebSocketTransport(self._service, max_connection_age_sec)
         self._account = Account()
+        self._succession = Succession()
         self._speaking = asyncio.Lock()
         self._replies: set[Turn] = set()
         self._streams: set[Turn] = set()
@@ -126,7 +157,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         if not self.enable_streaming:
             return
         try:
-            await self._link(self._settings(None, {})).open()
+            link = self._link(self._settings(None, {}), joins=False)
+            await Fetcher(link, self._account, Signal()).open()
         except (SmallestAIError, ValueError, TypeError) as error:
             logger.warning("Smallest AI: prewarm failed, the first reply will try again: %s", error)
 
@@ -237,16 +269,26 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             enable_streaming=self.enable_streaming,
             complete_backoff_ms=self.complete_backoff_ms,
             max_buffer_flush_ms=self.max_buffer_flush_ms,
+            word_timestamps=self._word_timestamps,
+            continuations=self.continuations,
+            max_buffer_delay_ms=self.max_buffer_delay_ms,
+            number_pronunciation_language=self.number_pronunciation_language,
+            math_notation=self.math_notation,
+            content_filter=self.content_filter,
+            pronunciation_dicts=self.pronunciation_dicts,
         )
         return settings.override(overrides | {"voice_id": voice_id})
 
-    def _link(self, settings: Settings) -> Link:
+    def _link(self, settings: Settings, *, joins: bool) -> Link:
+        route = Route(settings, self._succession)
         if settings.enable_streaming:
-            return WebSocketLink(self._transport, settings)
-        return HttpLink(self._service, settings)
+            return make_link(self._transport, route, joins=joins)
+        return HttpLink(self._service, route)
 
     def _turn(self, source: TextSource, playback: Playback, settings: Settings) -> Turn:
-        return Turn(source, self._link(settings), playback, settings, self._account)
+        # What nobody hears yet goes into a cache for good: its end must be told, not guessed.
+        link = self._link(settings, joins=playback.remaining is not None)
+        return Turn(source, link, playback, settings, self._account)
 
     async def _first_byte_is_next(self) -> None:
         if self._lingering is not None:

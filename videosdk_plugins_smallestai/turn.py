@@ -7,7 +7,8 @@ import contextlib
 import logging
 
 from .account import Account
-from .ending import COMPLETE_WAIT, Facts, Ruling, is_plausible, judge, likely_end
+from .boundaries import ends_sentence
+from .ending import COMPLETE_WAIT, SILENCE, Facts, Ruling, is_plausible, judge, likely_end
 from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 from .fetching import Fetcher
 from .late import LateAudio
@@ -59,6 +60,7 @@ class Turn:
         self._passages: list[Passage] = []
         self._awaits_text = False
         self._text_error: Exception | None = None
+        self._first_audio_seconds = 0.0
         self._stopped = False
         self._work: asyncio.Task[None] | None = None
         self.late: LateAudio | None = None
@@ -137,7 +139,7 @@ class Turn:
             raise failure or self._text_error  # type: ignore[misc]
 
     def _unspoken(self) -> str:
-        segments = [passage.segment for passage in self._passages if not passage.ended]
+        segments = [s for passage in self._passages if not passage.ended for s in passage.undelivered]
         return "".join(segment.lead + segment.text for segment in segments).strip()
 
     def _log(self) -> None:
@@ -145,7 +147,7 @@ class Turn:
         logger.debug(
             "Smallest AI: reply: first audio %s, %d segments, %.2f s of audio, %d gaps (%.2f s), %d resumes",
             "none" if first is None else f"{first - self._started_at:.3f} s",
-            len(self._passages),
+            sum(len(passage.segments) for passage in self._passages),
             self._playback.seconds,
             len(self._playback.gaps),
             sum(self._playback.gaps),
@@ -160,7 +162,7 @@ class Turn:
             async with contextlib.aclosing(self._source.segments()) as segments:
                 while True:
                     while not self._has_room():
-                        await self._changed.wait()
+                        await self._changed.wait(SILENCE if self._link.joins else None)
                     self._awaits_text = True
                     segment = await anext(segments, None)
                     if segment is None:
@@ -170,6 +172,8 @@ class Turn:
         except Exception as error:  # the caller's own: raised when what was taken before has been spoken
             self._text_error = error
         self._awaits_text = False
+        for passage in self._passages:
+            passage.closed = True
         self._source.stop()
         self._changed.notify()
 
@@ -178,14 +182,28 @@ class Turn:
             return True  # what is left is read, to be named in the error
         if any(passage.error for passage in self._passages):
             return False  # a fallback provider needs all the text that is not taken
+        if self._link.joins:
+            return not self._passages or self._joined_has_room(self._passages[-1])
         under_way = sum(not passage.ended for passage in self._passages)
         if under_way and self._link.ends_are_told and not self._passages[0].answered:
             return False  # over HTTP it is the first request that finds out whether the service is there
         return under_way < (AHEAD if self._account.runs_ahead and self._link.runs_ahead else 1)
 
+    def _joined_has_room(self, passage: Passage) -> bool:
+        """One segment ahead, as far as that can be told: whose audio it is that comes, the server does not say."""
+        if not ends_sentence(passage.segments[-1].text):
+            return True  # the server speaks whole sentences: it waits for the end of this one
+        before_last = "".join(segment.text for segment in passage.segments[:-1])
+        if is_plausible(self._audio_seconds(passage), before_last, self._settings.speed):
+            return True
+        return self._silence(passage) >= likely_end(passage.longest_pause)
+
     def _request(self, segment: Segment, tasks: asyncio.TaskGroup) -> None:
+        if self._link.joins and self._passages:
+            self._passages[-1].add(segment)
+            return
         previous = self._passages[-1] if self._passages else None
-        passage = Passage(segment, self._changed.notify)
+        passage = Passage(segment, self._changed.notify, closed=not self._link.joins)
         self._passages.append(passage)
         if not self._source.stopped:
             passage.fetching = tasks.create_task(self._fetcher.fetch(passage, previous))
@@ -214,6 +232,8 @@ class Turn:
         """Play one segment to its end, as the server tells it or as it is guessed."""
         while True:
             if passage.waiting:
+                if self._playback.first_audio_at is None and passage.sent_at is not None:
+                    self._first_audio_seconds = self._clock() - passage.sent_at
                 self._end_late()
                 await self._playback.write(passage.take())
             elif passage.error is not None:
@@ -253,6 +273,14 @@ class Turn:
     def _audio_seconds(self, passage: Passage) -> float:
         return passage.received / SAMPLE_WIDTH / self._settings.sample_rate
 
+    def _silence(self, passage: Passage) -> float:
+        """Seconds for which nothing has come, and could have."""
+        since = passage.last_chunk_at or 0.0
+        if self._link.joins and passage.sent_at is not None and self._playback.first_audio_at is not None:
+            # A part that was sent a moment ago has its own time to first audio.
+            since = max(since, passage.sent_at + self._first_audio_seconds)
+        return max(0.0, self._clock() - since)
+
     def _judge(self, passage: Passage, index: int) -> tuple[Ruling, float | None]:
         """Rule on a segment whose audio has all been played."""
         if self._link.ends_are_told or passage.sent_at is None or passage.request is None:
@@ -260,7 +288,7 @@ class Turn:
         now = self._clock()
         if not passage.attempt_bytes:
             return self._wait_for_first_audio(passage, max(passage.sent_at, passage.in_line_at or now))
-        silence = now - (passage.last_chunk_at or now)
+        silence = self._silence(passage)
         if not passage.caught_up:  # the repetition of what was heard has stopped in the middle
             return (Ruling.WAIT, COMPLETE_WAIT - silence) if silence < COMPLETE_WAIT else (Ruling.ASK_AGAIN, None)
         following = self._passages[index + 1] if len(self._passages) > index + 1 else None
@@ -271,12 +299,13 @@ class Turn:
             Facts(
                 silence=silence,
                 longest_pause=longest_pause,
-                plausible=is_plausible(self._audio_seconds(passage), passage.text, self._settings.speed),
+                plausible=not passage.closed
+                or is_plausible(self._audio_seconds(passage), passage.text, self._settings.speed),
                 asked_again=passage.asked_again,
                 prompt=passage.request.prompt,
                 interleaved=passage.request.interleaved,
                 next_waiting=following is not None and following.waiting,
-                next_requested=(requested or self._awaits_text) and not failed,
+                next_requested=(requested or self._awaits_text or not passage.closed) and not failed,
                 remaining=self._playback.remaining,
             )
         )

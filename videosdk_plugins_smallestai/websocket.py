@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from . import models, protocol
+from . import protocol
 from .connection import Connection, Request
 from .errors import APIConnectionError, SmallestAIError
 from .protocol import Event
+from .route import Route
 from .service import Service
-from .settings import Settings
 
 __all__ = ["WebSocketLink", "WebSocketTransport"]
 
@@ -66,6 +67,24 @@ class WebSocketTransport:
             return self._current
         return await self._open_shared(path)
 
+    async def take(self, path: str) -> Connection:
+        """A connection to send a request on: the warm one, or one of its own where requests cannot be told apart.
+
+        Raises:
+            SmallestAIError: It cannot be opened.
+        """
+        connection = await self.open(path)
+        if self.tells_requests_apart or not connection.router.busy:
+            return connection
+        own = await self._connect(path)
+        own.retire_after_use()
+        return own
+
+    @property
+    def query(self) -> str:
+        """For the unified route: keeps an idle connection open for as long as it is wanted."""
+        return f"?timeout={math.ceil(self._max_age)}"
+
     async def aclose(self) -> None:
         """End every connection and task. The transport can be used again afterwards."""
         tasks = list(self._tasks)
@@ -84,10 +103,14 @@ class WebSocketTransport:
             raise APIConnectionError("The connection was given up while it was being opened")
         return task.result()
 
-    async def _open(self, path: str) -> Connection:
+    async def _connect(self, path: str) -> Connection:
         socket = await self._service.connect(path)
         connection = Connection(socket, path, self._service.secret, self._look)
         self._spawn(self._serve(connection))
+        return connection
+
+    async def _open(self, path: str) -> Connection:
+        connection = await self._connect(path)
         old, self._current = self._current, connection
         if old is not None:
             old.retire()
@@ -114,7 +137,9 @@ class WebSocketTransport:
         while (left := self._last_used + WARM_FOR - _now()) > 0 and self._current is not None:
             connection = self._current
             if connection.usable and (connection.router.busy or self._until_old(connection) > 0):
-                await self._wait_for_change(left if connection.router.busy else min(left, self._until_old(connection)))
+                await self._wait_for_change(
+                    left if connection.router.busy else min(left, self._until_old(connection))
+                )
                 continue
             if failures or connection.died_young(SHORT_LIFE):
                 await asyncio.sleep(REOPEN_BACKOFF[min(failures, len(REOPEN_BACKOFF) - 1)])
@@ -164,18 +189,18 @@ class WebSocketLink:
 
     Args:
         transport: The connection's keeper, shared with other replies.
-        settings: The reply's settings.
+        route: The way to the model.
     """
 
     ends_are_told = False
     """The server may never say that a segment is complete."""
 
-    def __init__(self, transport: WebSocketTransport, settings: Settings) -> None:
-        path = models.resolve(settings.model).websocket
-        assert path is not None, "settings have been checked"
-        self._path = path
+    joins = False
+    """Each segment is a request."""
+
+    def __init__(self, transport: WebSocketTransport, route: Route) -> None:
         self._transport = transport
-        self._settings = settings
+        self.route = route
 
     @property
     def runs_ahead(self) -> bool:
@@ -196,10 +221,17 @@ class WebSocketLink:
         Raises:
             SmallestAIError: It could not be sent.
         """
-        connection = await self._transport.open(self._path)
+        connection = await self._transport.take(self._path)
         request = Request(uuid.uuid4().hex, on_event, on_end, connection)
-        await connection.send(request, protocol.websocket_body(self._settings, text, request.id))
+        connection.router.add(request)
+        await connection.post(protocol.websocket_body(self.route.settings, text, request.id))
         return request
+
+    @property
+    def _path(self) -> str:
+        model = self.route.model
+        assert model.websocket is not None, "settings have been checked"
+        return model.websocket + self._transport.query if model.unified else model.websocket
 
 
 def _now() -> float:
