@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from videosdk_plugins_smallestai.emulator import tone
 from videosdk_plugins_smallestai.errors import APIConnectionError, DroppedError, SmallestAIError
 from videosdk_plugins_smallestai.protocol import Audio, Event
+from videosdk_plugins_smallestai.route import Route, Succession
+from videosdk_plugins_smallestai.settings import Settings
 
 RATE = 8000
 
@@ -42,6 +44,10 @@ class ImaginedRequest:
     @property
     def prompt(self) -> bool:
         return self._link.prompt
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.done()
 
     @property
     def interleaved(self) -> bool:
@@ -80,7 +86,8 @@ class ImaginedLink:
     runs_ahead = True
     joins = False
 
-    def __init__(self, answer: Callable[[str, int], Answer], *, serial: bool) -> None:
+    def __init__(self, answer: Callable[[str, int], Answer], settings: Settings, *, serial: bool) -> None:
+        self.route = Route(settings, Succession())
         self._answer = answer
         self._serial = serial
         self._attempts: dict[str, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,12 +74,12 @@ class Ear:
         return until, gaps
 
 
-async def tokens(text: str, pace: float = 0.0, size: int = 4) -> AsyncIterator[str]:
-    """A text as a language model would send it."""
-    for start in range(0, len(text), size):
+async def tokens(text: str, pace: float = 0.0) -> AsyncIterator[str]:
+    """A text as a language model sends it: a few characters at a time, white space in front."""
+    for token in re.findall(r"\s*\S{1,5}|\s+", text):
         if pace:
             await asyncio.sleep(pace)
-        yield text[start : start + size]
+        yield token
 
 
 async def items(parts: Iterable[Any]) -> AsyncIterator[Any]:

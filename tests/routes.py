@@ -9,6 +9,9 @@ import pytest
 ROUTES: dict[str, dict[str, Any]] = {
     "websocket": {},
     "http": {"enable_streaming": False},
+    "unified": {"model": "lightning_v3.1", "continuations": False},
+    "continuations": {"model": "lightning_v3.1"},
+    "sse": {"model": "lightning_v3.1", "enable_streaming": False},
 }
 
 WEBSOCKETS = [name for name, plugin in ROUTES.items() if plugin.get("enable_streaming", True)]

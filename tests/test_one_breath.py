@@ -77,7 +77,9 @@ async def test_a_stall_of_three_seconds_is_a_gap_and_loses_nothing(
     stage: MakeStage, route: str, after: float, complete: float | None
 ) -> None:
     async with stage(
-        ROUTES[route], complete=complete, fault=lambda request: Stall(3.0, after=after) if request.number == 0 else None
+        ROUTES[route],
+        complete=complete,
+        fault=lambda request: Stall(3.0, after=after) if request.number == 0 else None,
     ) as s:
         await speak(s, LONG)
         await s.ear.hears(len(tone(LONG)) / 48_000)

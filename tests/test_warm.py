@@ -45,7 +45,7 @@ async def test_prewarm_over_http_opens_nothing(stage: MakeStage) -> None:
 async def test_a_failed_prewarm_is_a_warning_and_the_reply_tries_again(
     stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with stage(ROUTES[route], handshake=lambda connection: 503 if connection.number == 0 else None) as s:
+    async with stage(ROUTES[route], handshake=lambda connection: 403 if connection.number == 0 else None) as s:
         await s.tts.prewarm()
         assert "prewarm failed" in caplog.text
         assert s.errors == []
@@ -142,7 +142,9 @@ async def test_after_a_barge_in_a_fresh_connection_is_opened_at_once(stage: Make
         assert s.errors == []
 
 
-async def test_a_reply_is_one_line_at_debug_and_none_above(stage: MakeStage, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reply_is_one_line_at_debug_and_none_above(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG", logger="videosdk_plugins_smallestai")
     async with stage() as s:
         await s.tts.synthesize(tokens(SEVEN))

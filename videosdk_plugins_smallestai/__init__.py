@@ -16,6 +16,7 @@ from .errors import (
 )
 from .models import SmallestAIModel
 from .version import __version__
+from .voices import Voice
 
 if TYPE_CHECKING:
     from .tts import SmallestAITTS
@@ -31,6 +32,7 @@ __all__ = [
     "SmallestAIError",
     "SmallestAIModel",
     "SmallestAITTS",
+    "Voice",
     "__version__",
 ]
 

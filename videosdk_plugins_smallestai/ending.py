@@ -32,6 +32,11 @@ LETTER_SECONDS = 0.035
 """Fewer seconds of audio for each letter or digit, at speed 1, are implausible: brisk speech takes 60 to 70 ms."""
 
 
+REPEAT_MARGIN = 0.5
+"""Seconds of audio left at which to ask again for what is implausibly short: a stall that ends before is not heard
+at all, and to ask again would throw away what the server has ready."""
+
+
 class Ruling(Enum):
     """What to do about a segment whose audio has all been played and whose end has not been told."""
 
@@ -88,7 +93,7 @@ def judge(f: Facts) -> tuple[Ruling, float | None]:
     if f.prompt:
         return _after(COMPLETE_WAIT - f.silence, Ruling.ASK_AGAIN)
     if not f.plausible and not f.asked_again:
-        return _after(SILENCE_LIMIT - f.silence, Ruling.ASK_AGAIN)
+        return _after(max(SILENCE_LIMIT - f.silence, f.remaining - REPEAT_MARGIN), Ruling.ASK_AGAIN)
     if f.next_requested:
         return Ruling.WAIT, None
     return _after(max(likely_end(f.longest_pause) - f.silence, f.remaining - SILENCE), _end(f))

@@ -6,12 +6,16 @@ import asyncio
 from typing import cast
 
 from .account import Account, Slot
-from .errors import ModelRetiredError, RateLimitError, SmallestAIError
+from .errors import APIConnectionError, ModelRetiredError, RateLimitError, SmallestAIError
 from .passage import JoinedRequest, Link, Passage
 from .retry import NoAudioError, RetryPolicy
 from .signals import Signal
 
 __all__ = ["Fetcher"]
+
+
+HELD_BACK_CHECK = 0.1
+"""Seconds between looks at whether a part counts as spoken."""
 
 
 class Fetcher:
@@ -64,7 +68,7 @@ class Fetcher:
             error = await self._attempt(passage)
             if passage.attempt_bytes:
                 self._link.route.spoke()
-            if error is None:
+            if error is None or (passage.delivered and isinstance(error, APIConnectionError)):
                 passage.complete = True
             else:
                 passage.sent_at = None
@@ -121,6 +125,8 @@ class Fetcher:
             if part is not None:
                 await request.add(part)
                 passage.sent_at = self._clock()
+            elif passage.held_back:
+                await self._changed.wait(HELD_BACK_CHECK)
             elif passage.closed:
                 await request.close()
                 passage.sent_at = self._clock()

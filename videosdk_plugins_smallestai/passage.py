@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .account import Slot
+from .boundaries import ends_sentence
+from .ending import SILENCE_LIMIT
 from .errors import SmallestAIError
 from .playback import SAMPLE_WIDTH
 from .protocol import Answered, Audio, Complete, Event
+from .retry import NoAudioError
 from .route import Route
 from .text import Segment
 
@@ -18,6 +21,10 @@ __all__ = ["Link", "Passage", "Request"]
 CLOSE_ENOUGH = 0.8
 """A repetition that stops after this part of what had been delivered counts as the whole: a live model does not
 speak the same words in exactly the same time."""
+
+
+RELEASE_SILENCE = 0.5
+"""Seconds without a chunk after which a part counts as spoken on a server that does not say so."""
 
 
 class Request(Protocol):
@@ -133,7 +140,7 @@ class Passage:
     @property
     def text(self) -> str:
         """What is to be spoken, as it is written."""
-        return "".join(segment.lead + segment.text for segment in self.segments)
+        return "".join(segment.lead + segment.text for segment in self.segments).lstrip()
 
     @property
     def undelivered(self) -> list[Segment]:
@@ -176,9 +183,29 @@ class Passage:
         self.segments.append(segment)
         self._on_change()
 
+    @property
+    def delivered(self) -> bool:
+        """Whether all of it is known to have come whole."""
+        return self.closed and self._mark[0] == len(self.segments)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the next part waits until the last one was spoken.
+
+        It does after a break: then each release is known to be its own, and what it brought is never asked for
+        again, even on a server that closes the connection after each.
+        """
+        if not self.resumes or self._sent <= self._releases or self.sent_at is None:
+            return False
+        if not ends_sentence(self.segments[self._sent - 1].text):
+            return False  # the server itself waits for the sentence's end
+        spoken = self.last_chunk_at is not None and self.last_chunk_at > self.sent_at
+        quiet = self._clock() - max(self.sent_at, self.last_chunk_at or 0.0)
+        return quiet < (RELEASE_SILENCE if spoken else SILENCE_LIMIT)
+
     def next_part(self) -> Segment | None:
         """The next segment to send in this attempt; ``None`` while there is none."""
-        if self._sent == len(self.segments):
+        if self._sent == len(self.segments) or self.held_back:
             return None
         self._sent += 1
         return self.segments[self._sent - 1]
@@ -216,6 +243,8 @@ class Passage:
     def _hear_release(self) -> None:
         """Part of a joined text is complete. With as many releases as segments, all have come whole."""
         self._releases += 1
-        if self._releases == self._sent and not self._to_skip:
+        if self._releases == self._sent and not self._to_skip and self.received > self._mark[1]:
             self._mark = (self._sent, self.received)
+        if self.request is not None and self.closed and not self.attempt_bytes and self._releases >= self._sent:
+            self.request.abort(NoAudioError("The service said that the speech is complete, and sent no audio"))
         self._on_change()

@@ -27,6 +27,7 @@ from .settings import Settings, check_positive
 from .signals import Signal
 from .source import TextSource
 from .turn import Turn
+from .voices import Voice, list_voices
 from .websocket import WebSocketTransport
 
 __all__ = ["SmallestAITTS"]
@@ -241,6 +242,14 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             result = self.audio_track.interrupt()
             if inspect.isawaitable(result):
                 await result
+
+    async def voices(self) -> list[Voice]:
+        """The service's standard voices. Pro and cloned voices may be missing, and can be used all the same.
+
+        Raises:
+            SmallestAIError: The service does not tell. Nothing is emitted: no reply has failed.
+        """
+        return await list_voices(self._service)
 
     async def aclose(self) -> None:
         """End replies in progress, close all connections, and let go of everything. May be called again."""

@@ -31,6 +31,10 @@ SHORT_LIFE = 1.0
 """A connection that the server closed sooner than this many seconds, and not for being idle, was no use: to open
 it again at once would be a tight loop, so it counts as a failed attempt."""
 
+IDLE_TIMEOUT = 60
+"""Seconds without a message after which the service closes a connection by itself. Less is never asked for: a
+reply may be heard for that long after its last request."""
+
 T = TypeVar("T")
 
 
@@ -83,7 +87,7 @@ class WebSocketTransport:
     @property
     def query(self) -> str:
         """For the unified route: keeps an idle connection open for as long as it is wanted."""
-        return f"?timeout={math.ceil(self._max_age)}"
+        return f"?timeout={max(IDLE_TIMEOUT, math.ceil(self._max_age))}"
 
     async def aclose(self) -> None:
         """End every connection and task. The transport can be used again afterwards."""
