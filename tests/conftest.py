@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from listening import Ear
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import WavesEmulator
+
+# The framework collects garbage in every `aclose`: a tenth of a second, if it looks at all that has been imported.
+gc.freeze()
 
 # Machines are shared: an example may take any time. The long run is `pytest --hypothesis-profile=thorough`.
 hypothesis.settings.register_profile("short", deadline=None, max_examples=40)

@@ -33,6 +33,8 @@ class Answer:
 
 
 class ImaginedRequest:
+    stream_bytes = 0
+
     def __init__(self, link: ImaginedLink, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> None:
         self._link = link
         self._on_event = on_event

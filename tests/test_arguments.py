@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 from conftest import MakeStage, Stage
+from leaks import KEY
 from listening import Ear, items
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import tone
-
-KEY = "sk_1234567890abcdef"
 
 SIXTEEN: dict[str, Any] = {
     "api_key": None,

@@ -1,4 +1,4 @@
-"""What a caller gets when the service refuses or cannot be reached: one error, of the right class, without the key."""
+"""What a caller gets when the service refuses or cannot be reached: one error that tells, and not the key."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import MakeStage, Stage
+from leaks import KEY, assert_has_no_key
 from listening import items
 from routes import ROUTES, every_route, every_websocket
 
@@ -23,7 +24,6 @@ from videosdk_plugins_smallestai import (
 )
 from videosdk_plugins_smallestai.emulator import Frames, Refuse
 
-KEY = "sk_1234567890abcdef"
 FAST: dict[str, Any] = {"first_audio": 0.0, "real_time_factor": 100.0}
 
 MESSAGE_ROUTES = {"websocket", "unified", "continuations"}
@@ -39,21 +39,11 @@ def no_log_record_has_the_key(caplog: pytest.LogCaptureFixture) -> Iterator[None
             assert KEY not in repr(vars(record))
 
 
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception, its causes and contexts, and what they hold."""
-    found = [error]
-    for each in found:
-        yield each
-        inner = [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
-        found += [other for other in inner if other is not None and other not in found]
-
-
-def assert_has_no_key(error: BaseException) -> None:
-    for each in chain(error):
-        for shown in (str(each), repr(each), repr(vars(each)), repr(each.args), *getattr(each, "__notes__", ())):
-            assert KEY not in shown
-        for value in vars(each).values():
-            assert KEY not in repr(getattr(value, "__dict__", ""))
+@pytest.fixture
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the service says first is what the caller gets: without waiting for it to say so three times."""
+    monkeypatch.setattr("videosdk_plugins_smallestai.retry.SERVER_DELAYS", ())
+    monkeypatch.setattr("videosdk_plugins_smallestai.retry.RATE_DELAYS", ())
 
 
 async def error_of(s: Stage, **call: Any) -> SmallestAIError:
@@ -170,14 +160,12 @@ REFUSALS: list[tuple[int, Any, type[SmallestAIError]]] = [
 async def test_a_refusal_of_any_shape(
     stage: MakeStage,
     route: str,
-    monkeypatch: pytest.MonkeyPatch,
+    no_retries: None,
     status: int,
     told: Any,
     kind: type[SmallestAIError],
 ) -> None:
     """Even of a server that repeats the key."""
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.SERVER_DELAYS", ())
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.RATE_DELAYS", ())
     refusal = Refuse(status, body=told, headers={"X-Request-Id": f"req_{KEY}"})
     async with stage(plugin(route), fault=lambda request: refusal, **FAST) as s:
         error = await error_of(s)
@@ -191,10 +179,8 @@ async def test_a_refusal_of_any_shape(
     [(400, InvalidRequestError), (403, AuthenticationError), (429, RateLimitError), (502, ServerError)],
 )
 async def test_a_refused_handshake(
-    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[SmallestAIError]
+    stage: MakeStage, no_retries: None, route: str, status: int, kind: type[SmallestAIError]
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.SERVER_DELAYS", ())
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.RATE_DELAYS", ())
     async with stage(plugin(route), handshake=lambda connection: status, **FAST) as s:
         error = await error_of(s)
         assert type(error) is kind
@@ -237,10 +223,7 @@ async def test_a_host_that_does_not_exist(stage: MakeStage, route: str) -> None:
 
 @every_websocket
 @pytest.mark.parametrize("garbage", ["upstream connect error", '{"status":"chunk","data":{"audio":"!"}}', b"\0\1"])
-async def test_a_frame_that_is_none(
-    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch, garbage: str | bytes
-) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.SERVER_DELAYS", ())
+async def test_a_frame_that_is_none(stage: MakeStage, no_retries: None, route: str, garbage: str | bytes) -> None:
     async with stage(plugin(route), fault=lambda request: Frames(instead=garbage), **FAST) as s:
         error = await error_of(s)
         assert type(error) is ServerError
@@ -250,9 +233,8 @@ async def test_a_frame_that_is_none(
 @pytest.mark.parametrize("route", ["http", "sse"])
 @pytest.mark.parametrize("body", [f'{{"error":"No speech for {KEY}"}}', f'{{"message":"No speech for {KEY}"}}'])
 async def test_json_with_a_good_status_instead_of_speech(
-    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch, body: str
+    stage: MakeStage, no_retries: None, route: str, body: str
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.SERVER_DELAYS", ())
     async with stage(plugin(route), fault=lambda request: Frames(instead=body), **FAST) as s:
         error = await error_of(s)
         assert type(error) is ServerError
@@ -260,8 +242,7 @@ async def test_json_with_a_good_status_instead_of_speech(
         assert error.request_id is not None
 
 
-async def test_an_error_among_the_events(stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.SERVER_DELAYS", ())
+async def test_an_error_among_the_events(stage: MakeStage, no_retries: None) -> None:
     events = 'data: {"status":"500","done":true,"error":"Out of memory"}\n\n'
     fault = Frames(instead=events, content_type="text/event-stream")
     async with stage(plugin("sse"), fault=lambda request: fault, **FAST) as s:
@@ -284,8 +265,7 @@ async def test_a_stream_raises_and_emits_nothing(
 ) -> None:
     async with stage(api_keys=["sk_other"]) as server, stage(plugin(route, **where(server))) as s:
         with pytest.raises(kind) as caught:
-            async for _ in s.tts.stream_synthesize(items(["Hello there."])):
-                pytest.fail("there is nothing to hear")
+            await anext(s.tts.stream_synthesize(items(["Hello there."])))
         assert s.errors == []
         assert_has_no_key(caught.value)
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
+import numpy as np
 import pytest
+from agent_session import without_silence
 
 from videosdk_plugins_smallestai.emulator import tone
 from videosdk_plugins_smallestai.playback import Playback, QueueSink, TrackSink
@@ -39,6 +41,10 @@ class Track:
     @property
     def heard(self) -> bytes:
         return b"".join(self.added)
+
+    @property
+    def speech(self) -> bytes:
+        return without_silence(self.heard)
 
     @property
     def samples(self) -> array[int]:
@@ -91,7 +97,28 @@ async def test_a_voice_of_any_rate_lasts_as_long_as_it_should(rate: int, seconds
 async def test_a_voice_of_any_rate_has_the_right_pitch(rate: int, track_rate: int) -> None:
     track = Track(sample_rate=track_rate)
     await play(track, sine(1.0, rate, 440.0), rate)
-    assert zero_crossings(track.samples[: track_rate * 9 // 10]) == pytest.approx(2 * 440 * 0.9, abs=3)
+    middle = track.samples[track_rate // 10 : -track_rate // 10]
+    assert zero_crossings(middle) == pytest.approx(2 * 440 * len(middle) / track_rate, abs=3)
+
+
+COARSE = pytest.mark.xfail(
+    strict=True, reason="the framework's resampler 0.1.0 distorts unless one rate is a multiple of the other"
+)
+
+
+@pytest.mark.parametrize(
+    "rate", [8000, 24000, pytest.param(16000, marks=COARSE), pytest.param(44100, marks=COARSE)]
+)
+@pytest.mark.parametrize("frequency", [440.0, 1000.0, 3000.0])
+async def test_a_voice_of_any_rate_is_heard_clean(rate: int, frequency: float) -> None:
+    """At 40 dB, distortion is a hundredth of the voice."""
+    track = Track()
+    await play(track, sine(1.0, rate, frequency), rate)
+    heard = np.frombuffer(track.heard, "<i2").astype(float)[2400:-2400]
+    phase = 2 * np.pi * frequency * np.arange(len(heard)) / 24000
+    waves = np.stack([np.sin(phase), np.cos(phase)], axis=1)
+    voice = waves @ np.linalg.lstsq(waves, heard, rcond=None)[0]
+    assert 20 * np.log10(np.linalg.norm(voice) / np.linalg.norm(heard - voice)) > 40
 
 
 @RATES
@@ -118,7 +145,7 @@ async def test_the_last_sample_is_heard(rate: int) -> None:
 async def test_a_voice_of_the_tracks_own_rate_is_heard_sample_for_sample(size: int) -> None:
     track = Track()
     await play(track, tone("Hello there."), size=size)
-    assert track.heard == tone("Hello there.")
+    assert track.speech == tone("Hello there.")
 
 
 async def test_replies_of_different_rates_share_nothing() -> None:
@@ -127,7 +154,7 @@ async def test_replies_of_different_rates_share_nothing() -> None:
         await play(track, sine(0.1, rate), rate)
         del track.added[:]
     await play(track, tone("Hello there."))
-    assert track.heard == tone("Hello there.")
+    assert track.speech == tone("Hello there.")
 
 
 async def test_a_stereo_track_hears_the_voice_on_both_sides() -> None:
@@ -212,7 +239,7 @@ async def test_a_callback_that_fails_is_logged_and_costs_no_audio(caplog: pytest
     playback = Playback(TrackSink(track), 24000, on_first_audio=fail)
     await playback.write(tone("Hello there."))
     await playback.finish()
-    assert track.heard == tone("Hello there.")
+    assert track.speech == tone("Hello there.")
     [record] = caplog.records
     assert record.levelno == logging.ERROR
     assert "the metrics are not there" in caplog.text

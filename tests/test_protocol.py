@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from leaks import KEY
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,
@@ -39,8 +40,6 @@ from videosdk_plugins_smallestai.settings import Settings
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures" / "frames.json").read_text("utf-8"))
 """What the service says: WebSocket frames, data of server-sent events, and answers to a POST; and what it means."""
-
-KEY = "sk_1234567890abcdef"
 
 
 def recorded(kind: str) -> pytest.MarkDecorator:

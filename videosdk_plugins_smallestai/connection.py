@@ -33,6 +33,7 @@ class Request:
         id: Our id of the request, which the server echoes.
         on_event: Called with each `Audio` and `Word`, from the receive loop.
         last_chunk_at: When its newest audio came, by the loop's clock; ``None`` before any.
+        first_byte: Where its audio begins in that of the connection; ``None`` before any.
         released: Whether its speaker takes it for ended although the server has not said so.
     """
 
@@ -48,6 +49,7 @@ class Request:
         self.connection = connection
         self.last_chunk_at: float | None = None
         self.released = False
+        self.first_byte: int | None = None
         self._on_end = [on_end]
         self._ended: asyncio.Future[SmallestAIError | None] = asyncio.get_running_loop().create_future()
 
@@ -75,6 +77,11 @@ class Request:
     def interleaved(self) -> bool:
         """Whether the server has been seen to mix requests on this connection."""
         return self.connection.router.interleaved
+
+    @property
+    def stream_bytes(self) -> int:
+        """Bytes of audio that the connection had brought before it."""
+        return self.connection.router.audio_bytes if self.first_byte is None else self.first_byte
 
     def farewell(self) -> dict[str, Any] | None:
         """What to send before its connection is dropped, so that the server stops at once."""
@@ -123,6 +130,7 @@ class Router:
         nameless: Whether it sends frames that do not tell their request.
         ambiguous: Whether such a frame came while several requests were waited for, so that nobody can tell whose
             it was.
+        audio_bytes: How much audio has come, in all.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -130,6 +138,7 @@ class Router:
         self.interleaved = False
         self.nameless = False
         self.ambiguous = False
+        self.audio_bytes = 0
         self._clock = clock
         self._open: dict[str, Request] = {}
         self._by_server_id: dict[str, Request] = {}
@@ -181,6 +190,9 @@ class Router:
                 request.end()
             return
         if isinstance(event, Audio):
+            if request.first_byte is None:
+                request.first_byte = self.audio_bytes
+            self.audio_bytes += len(event.pcm)
             request.last_chunk_at = self._clock()
             self._note_order(request)
         request.on_event(event)

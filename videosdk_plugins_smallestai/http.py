@@ -60,6 +60,7 @@ class HttpRequest:
     prompt = True
     interleaved = False
     ended = False
+    stream_bytes = 0
 
     def __init__(
         self,

@@ -11,10 +11,12 @@ from .boundaries import ends_sentence
 from .ending import SILENCE_LIMIT
 from .errors import SmallestAIError
 from .playback import SAMPLE_WIDTH
-from .protocol import Answered, Audio, Complete, Event
+from .protocol import Answered, Audio, Complete, Event, Word
 from .retry import NoAudioError
 from .route import Route
 from .text import Segment
+from .words import SpokenPiece
+from .wordtimes import WordTimes
 
 __all__ = ["Link", "Passage", "Request"]
 
@@ -41,6 +43,10 @@ class Request(Protocol):
     @property
     def ended(self) -> bool:
         """Whether it is complete, or has failed."""
+
+    @property
+    def stream_bytes(self) -> int:
+        """Bytes of audio that its connection had brought before it."""
 
     async def wait(self) -> None:
         """Wait for the end as the server tells it; raises `SmallestAIError`."""
@@ -91,6 +97,7 @@ class Passage:
 
     Attributes:
         segments: What is to be spoken.
+        rate: Sample rate of its audio, in Hz.
         closed: Whether no further segment is joined to it.
         slot: Its place in the account, while a request is sent or in progress.
         request: The newest request for it.
@@ -107,10 +114,12 @@ class Passage:
         resumes: How often its audio was resumed after a break.
         attempt_bytes: Bytes that the newest attempt has brought, repetitions included.
         fetching: The task that fetches it.
+        piece: Its words, once it is being played.
     """
 
-    def __init__(self, segment: Segment, on_change: Callable[[], None], *, closed: bool) -> None:
+    def __init__(self, segment: Segment, rate: int, on_change: Callable[[], None], *, closed: bool) -> None:
         self.segments = [segment]
+        self.rate = rate
         self.closed = closed
         self.slot: Slot | None = None
         self.request: Request | None = None
@@ -127,6 +136,7 @@ class Passage:
         self.resumes = 0
         self.attempt_bytes = 0
         self.fetching: asyncio.Task[None] | None = None
+        self.piece: SpokenPiece | None = None
         self._clock = asyncio.get_running_loop().time
         self._on_change = on_change
         self._buffer: list[bytes] = []
@@ -136,6 +146,8 @@ class Passage:
         self._releases = 0
         self._sent = 0
         self._mark = (0, 0)
+        self._early_words: list[tuple[str, float]] = []
+        self._word_times: WordTimes | None = None
 
     @property
     def text(self) -> str:
@@ -177,10 +189,16 @@ class Passage:
         self._releases = self._mark[0]
         self._to_repeat = self._to_skip = self.received - self._mark[1]
         self.attempt_bytes = 0
+        self._word_times = None
+        self._early_words.clear()
+        if self.piece is not None:
+            self.piece.restart(self._mark[0])
 
     def add(self, segment: Segment) -> None:
         """Join a further segment."""
         self.segments.append(segment)
+        if self.piece is not None:
+            self.piece.extend(segment.lead + segment.text)
         self._on_change()
 
     @property
@@ -217,8 +235,18 @@ class Passage:
             self._on_change()
         elif isinstance(event, Audio):
             self._hear_audio(event.pcm)
+        elif isinstance(event, Word):
+            self._hear_word(event)
         elif isinstance(event, Complete):
             self._hear_release()
+
+    def speak(self, piece: SpokenPiece) -> None:
+        """Its audio is played from now on: its words belong to this piece of the reply."""
+        self.piece = piece
+        for segment in self.segments[1:]:
+            piece.extend(segment.lead + segment.text)
+        for text, start in self._early_words:
+            piece.place(text, start)
 
     def take(self) -> bytes:
         """The audio that waits to be played."""
@@ -239,6 +267,21 @@ class Passage:
             self._buffer.append(pcm[skipped:])
             self.received += len(pcm) - skipped
             self._on_change()
+
+    def _hear_word(self, word: Word) -> None:
+        if self._word_times is None:
+            before = self.request.stream_bytes if self.request is not None else 0
+            self._word_times = WordTimes(self.seconds_of(before))
+        heard = self.seconds_of(self.attempt_bytes)
+        start = self.seconds_of(self._mark[1]) + self._word_times.place(word, heard)
+        if self.piece is None:
+            self._early_words.append((word.text, start))
+        else:
+            self.piece.place(word.text, start)
+
+    def seconds_of(self, size: int) -> float:
+        """Seconds that so many bytes of its audio last."""
+        return size / SAMPLE_WIDTH / self.rate
 
     def _hear_release(self) -> None:
         """Part of a joined text is complete. With as many releases as segments, all have come whole."""

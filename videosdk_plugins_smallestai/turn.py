@@ -13,7 +13,7 @@ from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 from .fetching import Fetcher
 from .late import LateAudio
 from .passage import Link, Passage
-from .playback import SAMPLE_WIDTH, Playback
+from .playback import Playback
 from .settings import Settings
 from .signals import Signal
 from .source import TextSource
@@ -203,7 +203,7 @@ class Turn:
             self._passages[-1].add(segment)
             return
         previous = self._passages[-1] if self._passages else None
-        passage = Passage(segment, self._changed.notify, closed=not self._link.joins)
+        passage = Passage(segment, self._settings.sample_rate, self._changed.notify, closed=not self._link.joins)
         self._passages.append(passage)
         if not self._source.stopped:
             passage.fetching = tasks.create_task(self._fetcher.fetch(passage, previous))
@@ -271,7 +271,7 @@ class Turn:
     # The end of a segment
 
     def _audio_seconds(self, passage: Passage) -> float:
-        return passage.received / SAMPLE_WIDTH / self._settings.sample_rate
+        return passage.seconds_of(passage.received)
 
     def _silence(self, passage: Passage) -> float:
         """Seconds for which nothing has come, and could have."""

@@ -10,8 +10,10 @@ from .boundaries import OTHER_CLAUSE, SPACED_CLAUSE, SPACED_SENTENCE, WIDE_CLAUS
 
 __all__ = ["Unit", "is_unspaced", "key_of", "units", "weight"]
 
-_HAN_OR_KANA = re.compile("[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_HAN_OR_KANA_OR_MARK = re.compile(f"{_HAN_OR_KANA.pattern}|[\u3000-\u303f\uff00-\uffef]")
+_KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
+_HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_WIDE_MARK = re.compile("[\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]")
+_WIDE = re.compile(f"{_KANA.pattern}|{_HAN.pattern}|{_WIDE_MARK.pattern}")
 _SOUTH_EAST = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
 _SOUTH_EAST_UNIT = 4
 """Letters of an unspaced South-East Asian run that make a unit. Its real words need a dictionary; average ones
@@ -26,15 +28,16 @@ _SPOKEN_SYMBOLS = frozenset("%&@#+=/°€$£¥₹")
 
 # In letters of average length. Tuned on eSpeak NG's English and Hindi, see tests/test_words.py.
 _WORD = 1.0  # each word, however short
-_DIGIT = 3.0
+_DIGIT = 5.0  # `1,299.50`: a digit is a word
 _CAPITAL = 2.5  # in `NBA`, spelt
-_SYMBOL = 5.0
+_SYMBOL = 6.0
 _CLAUSE_PAUSE = 4.0
 _SENTENCE_PAUSE = 6.0
+_LAST_PAUSE = 2.0  # after the last word there is hardly any audio
 _SCRIPTS = (
-    (re.compile("[\u3040-\u30ff\u31f0-\u31ff]"), 2.0),  # kana: a mora
-    (_HAN_OR_KANA, 3.0),  # Han: a syllable, with a tone
-    (re.compile("[\uac00-\ud7af]"), 3.0),  # Hangul: a syllable
+    (_KANA, 1.0),  # a mora, beside the word's own
+    (_HAN, 2.5),  # Han: a syllable, with a tone
+    (re.compile("[\uac00-\ud7af]"), 2.5),  # Hangul: a syllable
     (re.compile("[\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"), 1.8),  # vowels are marks or not written
     (re.compile("[\u0590-\u07ff]"), 1.5),  # Hebrew and Arabic: short vowels are not written
 )
@@ -72,14 +75,19 @@ def key_of(word: str) -> str:
 
 def is_unspaced(char: str) -> bool:
     """Whether a space before or after `char` would be wrong: Chinese and Japanese characters and marks."""
-    return bool(char) and _HAN_OR_KANA_OR_MARK.match(char) is not None
+    return bool(char) and _WIDE.match(char) is not None
 
 
-def weight(word: str) -> float:
-    """How long it takes to say a word and to pause after it, in letters of average length."""
+def weight(word: str, *, last: bool = False) -> float:
+    """How long it takes to say a word and to pause after it, in letters of average length.
+
+    Args:
+        word: The word, with its punctuation.
+        last: Whether it is the last word of what is spoken in one go.
+    """
     spelt = len(word) > 1 and word.isupper() and word.isascii() and sum(map(str.isalpha, word)) <= 4
     said = sum(_CAPITAL if spelt and char.isalpha() else _char_weight(char) for char in word)
-    return (said + _WORD if said else 0.0) + _pause(word)
+    return (said + _WORD if said else 0.0) + (_LAST_PAUSE if last else _pause(word))
 
 
 def _char_weight(char: str) -> float:
@@ -126,7 +134,7 @@ def _divides(char: str, following: str, letters: int) -> bool:
         return False
     if _SOUTH_EAST.match(char) and _SOUTH_EAST.match(following):
         return letters >= _SOUTH_EAST_UNIT
-    unspaced = (_HAN_OR_KANA_OR_MARK, _SOUTH_EAST)
+    unspaced = (_WIDE, _SOUTH_EAST)
     return any(script.match(char) or script.match(following) for script in unspaced)
 
 
