@@ -16,7 +16,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -176,7 +176,7 @@ async def agent_session(
         scope = framework_job._enter_session_scope()
         try:
             async with _call(job, tts, prepare, pipeline_options) as call:
-                with call.playing() if play else suppress():
+                with call.playing() if play else nullcontext():
                     yield call
         finally:
             framework_job._exit_session_scope(scope)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 RATE = 24000
 FRAME_BYTES = 960
 """Of a 20 ms frame of the framework's tracks."""
@@ -72,6 +74,15 @@ class Ear:
                 until = at
             until += size / 2 / self.channels / self.sample_rate
         return until, gaps
+
+
+def assert_same(heard: bytes, expected: bytes) -> None:
+    """Compare audio. (A failed ``==`` of long bytes keeps pytest busy for minutes, looking for the difference.)"""
+    if bytes(heard) == expected:
+        return
+    same = next((i for i, (a, b) in enumerate(zip(heard, expected, strict=False)) if a != b), None)
+    where = "in length" if same is None else f"from byte {same} on"
+    pytest.fail(f"heard {len(heard)} bytes, expected {len(expected)}; they differ {where}")
 
 
 async def tokens(text: str, pace: float = 0.0) -> AsyncIterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from conftest import MakeStage, Stage
-from listening import SEVEN, Ear, items, tokens
+from listening import SEVEN, Ear, assert_same, items, tokens
 from routes import ROUTES, every_route
 
 from videosdk_plugins_smallestai.emulator import Mute, tone
@@ -39,10 +39,10 @@ async def test_after_an_interrupt_no_byte_comes_and_the_next_reply_is_at_once(
         assert s.tts.audio_track.first_at - began < 0.2 + 0.1 + 0.3, (
             "a fresh connection's, 100 ms, and a busy machine"
         )
-        assert s.tts.audio_track.speech == tone("And now something else.")
+        assert_same(s.tts.audio_track.speech, tone("And now something else."))
         async with asyncio.timeout(PROMPT):
             await speaking
-        assert bytes(old.heard) == before
+        assert_same(bytes(old.heard), before)
         assert old.interrupted == 1
         assert s.errors == []
 
@@ -57,7 +57,7 @@ async def test_an_interrupt_on_the_same_track_lets_nothing_of_the_old_reply_thro
         heard = len(s.ear.heard)
         await s.tts.synthesize("And now something else.")
         await speaking
-        assert bytes(s.ear.heard[heard:]).rstrip(b"\0") == tone("And now something else.")
+        assert_same(bytes(s.ear.heard[heard:]).rstrip(b"\0"), tone("And now something else."))
 
 
 @every_route
@@ -115,7 +115,7 @@ async def test_a_cancelled_caller_leaves_the_plugin_ready(stage: MakeStage, rout
             await speaking
         s.tts.audio_track = Ear()
         await s.tts.synthesize("And now something else.")
-        assert s.tts.audio_track.speech == tone("And now something else.")
+        assert_same(s.tts.audio_track.speech, tone("And now something else."))
         assert s.errors == []
 
 
@@ -144,7 +144,7 @@ async def test_aclose_in_mid_reply_ends_it_and_leaves_the_track_alone(stage: Mak
         assert len(s.ear.heard) == heard
         assert s.ear.interrupted == 0
         await s.tts.synthesize("It can be used again.")
-        assert bytes(s.ear.heard[heard:]).rstrip(b"\0") == tone("It can be used again.")
+        assert_same(bytes(s.ear.heard[heard:]).rstrip(b"\0"), tone("It can be used again."))
 
 
 @every_route
@@ -157,7 +157,7 @@ async def test_a_stream_is_spared_by_an_interrupt_and_heard_whole(stage: MakeSta
         heard = len(s.ear.heard)
         cached = first + b"".join([pcm async for pcm in stream])
         await speaking
-        assert cached.rstrip(b"\0") == tone("This phrase is for the cache, and it is whole.")
+        assert_same(cached.rstrip(b"\0"), tone("This phrase is for the cache, and it is whole."))
         assert len(s.ear.heard) == heard
 
 

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 from conftest import MakeStage, Stage
-from listening import SEVEN, Ear, tokens
+from listening import SEVEN, Ear, assert_same, tokens
 from routes import ROUTES, every_route, every_websocket
 
 from videosdk_plugins_smallestai.emulator import Break, ChunkBytes, Stall, tone
 
 HEARD_AS_NONE = 0.15
-"""Seconds of gaps, in all, that a busy machine may add to a test's reply. One handshake, or one request that is sent
-too late, costs 0.2 s at each of six joints. That a healthy server is heard without any gap is shown in virtual time."""
+"""Seconds of gaps, in all, that a busy machine may add to a test's reply. One handshake, or one request that is
+sent too late, costs 0.2 s at each of six joints. That there is no gap at all is shown in virtual time."""
 
 LONG = (
     "A long sentence goes on and on without a single mark that could end it because somebody wanted to say "
@@ -22,14 +22,14 @@ LONG = (
 
 
 async def speak(s: Stage, text: str = SEVEN, pace: float = 0.03) -> float:
-    """Speak as a language model would have it spoken; how long before the listener's end it returned, in seconds."""
+    """Speak as a language model has it spoken. Returns how long before the listener's end it returned."""
     await s.tts.prewarm()
     await s.tts.synthesize(tokens(text, pace))
     return s.ear.ends_at - asyncio.get_running_loop().time()
 
 
 def assert_whole(s: Stage, text: str = SEVEN) -> None:
-    assert s.ear.speech == tone(text)
+    assert_same(s.ear.speech, tone(text))
     assert len(s.ear.heard) % s.ear.chunk_size == 0
     assert s.errors == []
 
@@ -83,7 +83,7 @@ async def test_a_stall_of_three_seconds_is_a_gap_and_loses_nothing(
     ) as s:
         await speak(s, LONG)
         await s.ear.hears(len(tone(LONG)) / 48_000)
-        assert s.ear.speech.replace(b"\0\0", b"") == tone(LONG).replace(b"\0\0", b"")
+        assert_same(s.ear.speech.replace(b"\0\0", b""), tone(LONG).replace(b"\0\0", b""))
         assert s.errors == []
 
 
@@ -119,7 +119,7 @@ async def test_audio_that_comes_after_the_guessed_end_is_still_heard(stage: Make
         await speak(s, text)
         assert s.ear.speech != tone(text), "the end was not guessed: this test tests nothing"
         await s.ear.hears(len(tone(text)) / 48_000)
-        assert bytes(s.ear.heard).replace(b"\0\0", b"") == tone(text).replace(b"\0\0", b"")
+        assert_same(bytes(s.ear.heard).replace(b"\0\0", b""), tone(text).replace(b"\0\0", b""))
 
 
 @every_websocket
@@ -138,10 +138,10 @@ async def test_late_audio_is_dropped_once_the_next_reply_speaks(
         first, s.tts.audio_track = s.ear, Ear()
         before = bytes(first.heard)
         await s.tts.synthesize("And on we go.")
-        assert s.tts.audio_track.speech == tone("And on we go.")
+        assert_same(s.tts.audio_track.speech, tone("And on we go."))
         await s.waves.idle()
         await s.tts.aclose()
-        assert bytes(first.heard) == before
+        assert_same(bytes(first.heard), before)
         assert [r.getMessage() for r in caplog.records if "came too late" in r.getMessage()]
 
 
@@ -174,4 +174,4 @@ async def test_over_http_the_second_text_is_taken_when_the_first_was_answered(st
         await s.waves.request(0)
         assert len(taken) == 1
         await speaking
-        assert s.ear.speech == tone("One is here now. Two comes next. Three is third.")
+        assert_same(s.ear.speech, tone("One is here now. Two comes next. Three is third."))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imagined import RATE, Answer, ImaginedLink
-from listening import Ear, items
+from listening import Ear, assert_same, items
 from virtual_time import run
 
 from videosdk_plugins_smallestai.account import Account
@@ -67,7 +67,7 @@ def test_a_healthy_server_is_heard_whole_without_a_gap(serial: bool, complete: f
     link = ImaginedLink(lambda text, attempt: Answer(REAL, complete=complete), SETTINGS, serial=serial)
     ear, error, returned = run(speak(link, TEXTS * 2, pace))
     assert error is None
-    assert ear.speech == tone("".join(TEXTS * 2), RATE)
+    assert_same(ear.speech, tone("".join(TEXTS * 2), RATE))
     assert ear.gaps == []
     assert returned <= ear.ends_at + 0.1
 
@@ -111,7 +111,7 @@ def test_a_stall_of_seconds_loses_nothing(data: st.DataObject, parts: list[str])
     table = {part: [data.draw(answers(st.just(told), stalled=True)), Answer(REAL, complete=told)] for part in parts}
     ear, error, _ = run(speak(ImaginedLink(lookup(table), SETTINGS, serial=True), parts))
     assert error is None
-    assert samples(ear.heard) == tone("".join(parts), RATE)
+    assert_same(samples(ear.heard), tone("".join(parts), RATE))
 
 
 @given(st.data(), texts)
@@ -119,7 +119,7 @@ def test_mixed_requests_are_heard_in_order(data: st.DataObject, parts: list[str]
     table = {part: [data.draw(answers(st.just(0.0)))] for part in parts}
     ear, error, _ = run(speak(ImaginedLink(lookup(table), SETTINGS, serial=False), parts))
     assert error is None
-    assert ear.speech == tone("".join(parts), RATE)
+    assert_same(ear.speech, tone("".join(parts), RATE))
 
 
 @given(st.data(), texts)
@@ -130,7 +130,7 @@ def test_whatever_breaks_the_reply_is_whole_or_an_error_follows_an_exact_beginni
     ear, error, _ = run(speak(ImaginedLink(lookup(table), SETTINGS, serial=True), parts))
     whole = tone("".join(parts), RATE)
     if error is None:
-        assert samples(ear.heard) == whole
+        assert_same(samples(ear.heard), whole)
     else:
         assert whole.startswith(samples(ear.heard))
         assert error.unspoken

@@ -7,12 +7,14 @@ import logging
 import math
 from array import array
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
 import numpy as np
 import pytest
 from agent_session import without_silence
+from listening import assert_same
 
 from videosdk_plugins_smallestai.emulator import tone
 from videosdk_plugins_smallestai.playback import Playback, QueueSink, TrackSink
@@ -61,7 +63,7 @@ def sine(seconds: float, rate: int, frequency: float = 440.0, level: int = 10000
 
 
 def zero_crossings(samples: array[int]) -> int:
-    return sum((a < 0) != (b < 0) for a, b in zip(samples, samples[1:], strict=False))
+    return sum((a < 0) != (b < 0) for a, b in pairwise(samples))
 
 
 def energy(samples: array[int], rate: int) -> float:
@@ -145,7 +147,7 @@ async def test_the_last_sample_is_heard(rate: int) -> None:
 async def test_a_voice_of_the_tracks_own_rate_is_heard_sample_for_sample(size: int) -> None:
     track = Track()
     await play(track, tone("Hello there."), size=size)
-    assert track.speech == tone("Hello there.")
+    assert_same(track.speech, tone("Hello there."))
 
 
 async def test_replies_of_different_rates_share_nothing() -> None:
@@ -154,7 +156,7 @@ async def test_replies_of_different_rates_share_nothing() -> None:
         await play(track, sine(0.1, rate), rate)
         del track.added[:]
     await play(track, tone("Hello there."))
-    assert track.speech == tone("Hello there.")
+    assert_same(track.speech, tone("Hello there."))
 
 
 async def test_a_stereo_track_hears_the_voice_on_both_sides() -> None:
@@ -239,7 +241,7 @@ async def test_a_callback_that_fails_is_logged_and_costs_no_audio(caplog: pytest
     playback = Playback(TrackSink(track), 24000, on_first_audio=fail)
     await playback.write(tone("Hello there."))
     await playback.finish()
-    assert track.speech == tone("Hello there.")
+    assert_same(track.speech, tone("Hello there."))
     [record] = caplog.records
     assert record.levelno == logging.ERROR
     assert "the metrics are not there" in caplog.text
@@ -270,7 +272,7 @@ async def test_after_close_nothing_goes_out(rate: int) -> None:
     await playback.write(sine(0.5, rate))
     await playback.finish()
     assert heard
-    assert track.heard == heard
+    assert_same(track.heard, heard)
 
 
 async def test_a_reply_that_is_closed_before_its_first_byte_announces_nothing() -> None:
@@ -354,7 +356,7 @@ class StringFake(AsynchronousFake):
 async def test_a_small_fake_gets_the_bytes_as_they_are(fake: Any, rate: int) -> None:
     track = fake()
     await play(track, tone("Hello there.", rate), rate)
-    assert track.heard == tone("Hello there.", rate)
+    assert_same(track.heard, tone("Hello there.", rate))
 
 
 @pytest.mark.parametrize("mock", [MagicMock, AsyncMock])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from conftest import MakeStage, Stage
-from listening import SEVEN, tokens
+from listening import SEVEN, assert_same, tokens
 from routes import ROUTES, every_route, every_websocket
 
 from videosdk_plugins_smallestai import (
@@ -39,7 +39,7 @@ async def speak(s: Stage, text: str = SEVEN) -> None:
 
 
 def assert_whole(s: Stage, text: str = SEVEN) -> None:
-    assert s.ear.speech == tone(text)
+    assert_same(s.ear.speech, tone(text))
     assert s.errors == []
 
 

@@ -112,7 +112,7 @@ def _hand_over(f: Facts, remaining: float) -> tuple[Ruling, float | None]:
         patience, then = SILENCE_LIMIT, Ruling.ASK_AGAIN
     else:
         # A server that mixes requests may only be pausing this one.
-        patience, then = min(PAUSE_FACTOR * f.longest_pause, SILENCE_LIMIT) if f.interleaved else 0.0, Ruling.END
+        patience, then = min(PAUSE_FACTOR * f.longest_pause, SILENCE_LIMIT) if f.interleaved else 0.0, _end(f)
     return _after(max(patience - f.silence, remaining - HANDOVER), then)
 
 

@@ -32,6 +32,7 @@ class Fetcher:
         self._account = account
         self._changed = changed
         self._clock = asyncio.get_running_loop().time
+        self._passages: list[Passage] = []
 
     async def open(self) -> None:
         """Find out that the service is there, before any text is taken.
@@ -60,6 +61,7 @@ class Fetcher:
             passage: The segment.
             previous: The one before, which is always sent first: a server may serve in the order of arrival.
         """
+        self._passages.append(passage)
         policy = RetryPolicy()
         while not passage.over:
             while previous is not None and self._must_follow(previous):
@@ -75,13 +77,28 @@ class Fetcher:
                 await self._decide(passage, error, policy, moves)
             self._changed.notify()
 
+    def _make_way(self, passage: Passage) -> bool:
+        """Stop what was sent ahead, should it be in the way of a segment that must be heard before it.
+
+        It cannot be waited for: where ends are guessed, it ends only when it has been heard.
+        """
+        if self._link.ends_are_told:
+            return False
+        ahead = self._passages[self._passages.index(passage) + 1 :]
+        in_the_way = [p for p in ahead if p.request is not None and p.sent_at is not None and not p.over]
+        for later in in_the_way:
+            if later.request is not None:
+                later.sent_at = None
+                later.request.abort()
+        return bool(in_the_way)
+
     def _must_follow(self, previous: Passage) -> bool:
         return not previous.over and (previous.sent_at is None or not self._link.runs_ahead)
 
     async def _decide(self, passage: Passage, error: SmallestAIError, policy: RetryPolicy, moves: int) -> None:
         if isinstance(error, ModelRetiredError) and self._link.route.move_on(moves):
             return
-        if isinstance(error, RateLimitError) and await self._account.wait_for_own():
+        if isinstance(error, RateLimitError) and (self._make_way(passage) or await self._account.wait_for_own()):
             return
         delay = policy.delay(error, new_audio=passage.new_audio)
         if delay is None:

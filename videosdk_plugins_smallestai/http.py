@@ -140,20 +140,30 @@ class HttpRequest:
     async def _receive_events(self, response: aiohttp.ClientResponse) -> SmallestAIError | None:
         body = SseBody()
         raw = b""
-        while chunk := await self._read(response):
+        ended = False
+        while not ended:
+            chunk = await self._read(response)
+            ended = not chunk
             raw = raw if self._heard else (raw + chunk)[:ERROR_BODY_LIMIT]
-            for data in body.feed(chunk):
-                event = protocol.parse_sse(data, secret=self._service.secret)
-                if isinstance(event, Failure):
-                    return event.error
-                if isinstance(event, Complete):
-                    return None
-                if isinstance(event, Audio):
-                    self._hear(event.pcm)
+            for data in body.feed(chunk) if chunk else body.finish():
+                done, error = self._take_event(data)
+                if done or error is not None:
+                    return error
         if self._heard:
             # An event stream says when it is done; one that just ends was cut short.
             return APIConnectionError("The event stream ended before its end", request_id=self._server_id)
         return self._error(None, raw.decode("utf-8", "replace"), None) if raw.strip() else None
+
+    def _take_event(self, data: str) -> tuple[bool, SmallestAIError | None]:
+        """Take one event. Returns whether it was the last, and the error that it told."""
+        event = protocol.parse_sse(data, secret=self._service.secret)
+        if isinstance(event, Failure):
+            event.error.request_id = event.error.request_id or self._server_id
+            return True, event.error
+        if isinstance(event, Audio):
+            self._hear(event.pcm)
+            return event.last, None
+        return isinstance(event, Complete), None
 
     def _hear(self, pcm: bytes) -> None:
         if pcm:
@@ -171,7 +181,9 @@ class HttpRequest:
         raise _SilentBodyError
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> SmallestAIError:
-        body = await response.content.read(ERROR_BODY_LIMIT)
+        body = b""
+        while len(body) < ERROR_BODY_LIMIT and (chunk := await response.content.readany()):
+            body += chunk
         return self._error(response.status, body.decode("utf-8", "replace"), response.headers.get("Retry-After"))
 
     def _error(self, status: int | None, body: str, retry_after: str | None) -> SmallestAIError:

@@ -49,6 +49,7 @@ class LateAudio:
         rate: Sample rate of the audio, in Hz.
 
     Attributes:
+        is_open: Whether what comes is still played.
         reply_over: Whether the reply has ended, so that its last frame must be whole.
     """
 
@@ -57,12 +58,12 @@ class LateAudio:
         self._dropped = Dropped(rate)
         self._chunks: asyncio.Queue[bytes] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._open = True
+        self.is_open = True
         self.reply_over = False
 
     def hear(self, event: Event) -> None:
         """Play what came, or count it."""
-        if not self._open:
+        if not self.is_open:
             self._dropped.hear(event)
         elif isinstance(event, Audio):
             self._chunks.put_nowait(event.pcm)
@@ -75,7 +76,7 @@ class LateAudio:
 
     def close(self) -> None:
         """Something else goes to the sink now, or the listener has interrupted."""
-        self._open = False
+        self.is_open = False
         if self._task is not None:
             self._task.cancel()
 

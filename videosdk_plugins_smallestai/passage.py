@@ -146,6 +146,7 @@ class Passage:
         self._releases = 0
         self._sent = 0
         self._mark = (0, 0)
+        self._origin = 0
         self._early_words: list[tuple[str, float]] = []
         self._word_times: WordTimes | None = None
 
@@ -187,7 +188,8 @@ class Passage:
         self._sent = self._mark[0]
         self._before_attempt = self.received
         self._releases = self._mark[0]
-        self._to_repeat = self._to_skip = self.received - self._mark[1]
+        self._origin = self._mark[1]
+        self._to_repeat = self._to_skip = self.received - self._origin
         self.attempt_bytes = 0
         self._word_times = None
         self._early_words.clear()
@@ -273,11 +275,12 @@ class Passage:
             before = self.request.stream_bytes if self.request is not None else 0
             self._word_times = WordTimes(self.seconds_of(before))
         heard = self.seconds_of(self.attempt_bytes)
-        start = self.seconds_of(self._mark[1]) + self._word_times.place(word, heard)
+        start = self.seconds_of(self._origin) + self._word_times.place(word, heard)
         if self.piece is None:
             self._early_words.append((word.text, start))
         else:
             self.piece.place(word.text, start)
+            self._on_change()
 
     def seconds_of(self, size: int) -> float:
         """Seconds that so many bytes of its audio last."""

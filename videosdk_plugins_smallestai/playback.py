@@ -32,6 +32,16 @@ class Sink(Protocol):
         """Take audio in the sink's own format."""
 
 
+class Follower(Protocol):
+    """Follows how far a reply has been played."""
+
+    def first_byte(self) -> None:
+        """The first byte is about to go out."""
+
+    def pushed(self, seconds_total: float) -> None:
+        """So much audio has gone out."""
+
+
 def _real_int(owner: object, name: str) -> int | None:
     """An attribute that is a positive ``int``. Users' tests pass mocks, whose attributes are mocks."""
     value = getattr(owner, name, None)
@@ -79,6 +89,7 @@ class Playback:
         rate: Sample rate of the audio that comes in, in Hz.
         on_first_audio: Awaited once, right before the first byte goes out. Its exceptions are logged.
         heard: Whether somebody listens while it plays, so that time passes for the audio.
+        words: Told of the first byte, and of how much audio has gone out.
 
     Attributes:
         seconds: Audio that went out.
@@ -93,11 +104,13 @@ class Playback:
         *,
         on_first_audio: Callable[[], Awaitable[None]] | None = None,
         heard: bool = True,
+        words: Follower | None = None,
     ) -> None:
         self._sink = sink
         self._rate = rate
         self._on_first_audio = on_first_audio
         self._heard = heard
+        self._words = words
         self._clock = asyncio.get_running_loop().time
         self._half_sample = b""
         self._bytes_out = 0
@@ -130,6 +143,11 @@ class Playback:
         Computed from what went out and when. Frames that an earlier reply left in the track do not count.
         """
         return max(0.0, self._heard_until - self._clock()) if self._heard else None
+
+    @property
+    def heard_until(self) -> float:
+        """When the listener will have heard all that went out, by the loop's clock."""
+        return self._heard_until
 
     @property
     def _bytes_per_second(self) -> int:
@@ -174,8 +192,12 @@ class Playback:
             await self._announce()
         if self._closed:
             return
+        if self._words is not None and not self._bytes_out:
+            self._words.first_byte()
         self._note(len(pcm))
         await self._sink.add(pcm)
+        if self._words is not None:
+            self._words.pushed(self.seconds)
 
     async def _announce(self) -> None:
         self.first_audio_at = self._heard_until = self._clock()

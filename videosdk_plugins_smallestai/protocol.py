@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import (
@@ -61,11 +61,12 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Some PCM: mono, 16-bit little-endian. May end in the middle of a sample."""
+    """Some PCM: mono, 16-bit little-endian. May end in the middle of a sample. `last`: the server says so."""
 
     pcm: bytes
     request_id: str | None = None
     server_id: str | None = None
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +203,11 @@ def parse_sse(data: str, *, secret: str = "") -> Event:
         return Failure(_senseless(f"The server sent an event that is no JSON: {_quote(data, secret)}"))
     if _is_error(frame):
         return Failure(_frame_error(frame, secret))
+    done = frame.get("done") is True
     if frame.get("audio"):
-        return _chunk(frame, {})
-    if frame.get("done") is True:
-        return Complete()
-    return Notice(_quote(data, secret))
+        event = _chunk(frame, {})
+        return replace(event, last=done) if isinstance(event, Audio) else event
+    return Complete() if done else Notice(_quote(data, secret))
 
 
 def _load(raw: str | bytes) -> dict[str, Any] | None:
@@ -234,7 +235,7 @@ def _chunk(data: Mapping[str, Any], ids: dict[str, str | None]) -> Event:
         pcm = base64.b64decode(audio or "", validate=True)
     except (TypeError, ValueError, binascii.Error):
         return Failure(_senseless("The server sent a chunk whose audio is no base64"), **ids)
-    return Audio(pcm, **ids) if pcm else Notice("an empty chunk")
+    return Audio(pcm, ids.get("request_id"), ids.get("server_id")) if pcm else Notice("an empty chunk")
 
 
 def _word(data: Mapping[str, Any], ids: dict[str, str | None]) -> Event:

@@ -63,7 +63,6 @@ _NOT_PER_CALL = {
     "timeout",
     "enable_streaming",
     "continuations",
-    "word_timestamps",
 }
 _PER_CALL = tuple(field.name for field in fields(Settings) if field.name not in _NOT_PER_CALL)
 

@@ -26,6 +26,7 @@ from .service import Service
 from .settings import Settings, check_positive
 from .signals import Signal
 from .source import TextSource
+from .spoken import SpokenWords
 from .turn import Turn
 from .voices import Voice, list_voices
 from .websocket import WebSocketTransport
@@ -143,7 +144,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._speaking = asyncio.Lock()
         self._replies: set[Turn] = set()
         self._streams: set[Turn] = set()
-        self._lingering: Turn | None = None
+        self._lingering: set[Turn] = set()
+        self._heard_until = 0.0
         self._first_audio_sent = False
 
     def reset_first_audio_tracking(self) -> None:
@@ -184,19 +186,26 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             logger.error("Smallest AI: audio track or event loop not set")
             self.emit("error", "Audio track or event loop not set")
             return
-        sink = TrackSink(self.audio_track)
-        playback = Playback(sink, settings.sample_rate, on_first_audio=self._first_byte_is_next)
-        turn = self._turn(source, playback, settings)
+        words = self._words(settings)
+        playback = Playback(
+            TrackSink(self.audio_track),
+            settings.sample_rate,
+            on_first_audio=self._first_byte_is_next,
+            words=words.clock if words is not None else None,
+        )
+        turn = self._turn(source, playback, settings, words)
         self._replies.add(turn)
         try:
             async with self._speaking:
+                if words is not None:
+                    words.clock.not_before = self._heard_until
                 await turn.run()
         except SmallestAIError as error:
             self.emit("error", str(error))
             raise
         finally:
             self._replies.discard(turn)
-            self._keep(turn)
+            self._keep(turn, playback)
 
     async def stream_synthesize(
         self, text_stream: AsyncIterator[str | FlushMarker], **kwargs: Any
@@ -217,7 +226,12 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         settings = self._settings(kwargs.pop("voice_id", None), kwargs)
         source = TextSource(text_stream, sentence_streaming=settings.sentence_streaming)
         sink = QueueSink(self.audio_track)
-        turn = self._turn(source, Playback(sink, settings.sample_rate, heard=_is_live_reply()), settings)
+        live = _is_live_reply()
+        words = self._words(settings) if live else None
+        playback = Playback(
+            sink, settings.sample_rate, heard=live, words=words.clock if words is not None else None
+        )
+        turn = self._turn(source, playback, settings, words)
         self._streams.add(turn)
         running = asyncio.ensure_future(_run_into(sink, turn))
         try:
@@ -225,17 +239,30 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
                 yield pcm
             await running
         finally:
-            turn.stop()
             self._streams.discard(turn)
-            await asyncio.wait({running})
-            await turn.wait_closed()
+            if live and running.done():
+                self._keep(turn, playback)  # its words are still to be heard
+            else:
+                turn.stop()
+                await asyncio.wait({running})
+                await turn.wait_closed()
+
+    async def pause(self) -> None:
+        """Pause what is heard, words included."""
+        for turn in self._replies | self._streams | self._lingering:
+            turn.pause_words()
+        await super().pause()
+
+    async def resume(self) -> None:
+        """Go on after `pause`."""
+        await super().resume()
+        for turn in self._replies | self._streams | self._lingering:
+            turn.resume_words()
 
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
-        stopped = self._replies | (self._streams if _is_live_reply() else set())
-        if self._lingering is not None:
-            stopped.add(self._lingering)
-            self._lingering = None
+        stopped = self._replies | self._lingering | (self._streams if _is_live_reply() else set())
+        self._heard_until = 0.0
         for turn in stopped:
             turn.stop()
         if hasattr(self.audio_track, "interrupt"):
@@ -253,11 +280,11 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     async def aclose(self) -> None:
         """End replies in progress, close all connections, and let go of everything. May be called again."""
-        turns = self._replies | self._streams | ({self._lingering} if self._lingering is not None else set())
-        self._lingering = None
+        turns = self._replies | self._streams | self._lingering
         for turn in turns:
             turn.stop()
         await asyncio.gather(*(turn.wait_closed() for turn in turns))
+        self._lingering.clear()
         await self._transport.aclose()
         await self._service.aclose()
         await super().aclose()
@@ -294,27 +321,33 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             return make_link(self._transport, route, joins=joins)
         return HttpLink(self._service, route)
 
-    def _turn(self, source: TextSource, playback: Playback, settings: Settings) -> Turn:
+    def _words(self, settings: Settings) -> SpokenWords | None:
+        if not settings.word_timestamps:
+            return None
+        return SpokenWords(self.audio_track, lambda event: self.emit("word_spoken", event))
+
+    def _turn(self, source: TextSource, playback: Playback, settings: Settings, words: SpokenWords | None) -> Turn:
         # What nobody hears yet goes into a cache for good: its end must be told, not guessed.
         link = self._link(settings, joins=playback.remaining is not None)
-        return Turn(source, link, playback, settings, self._account)
+        return Turn(source, link, playback, settings, self._account, words)
 
     async def _first_byte_is_next(self) -> None:
-        if self._lingering is not None:
-            self._lingering.stop_late()
-            self._lingering = None
+        for turn in self._lingering:
+            turn.stop_late()
         if self._first_audio_callback is not None and not self._first_audio_sent:
             self._first_audio_sent = True
             await self._first_audio_callback()
 
-    def _keep(self, turn: Turn) -> None:
-        """Let audio that comes late still be heard, until a later reply speaks."""
-        if turn.late is None or turn.stopped:
+    def _keep(self, turn: Turn, playback: Playback) -> None:
+        """Let what comes of a reply after its end still be heard: late audio, and its last words."""
+        self._lingering = {other for other in self._lingering if other.lingers}
+        if turn.stopped:
             return
-        if self._lingering is not None:
-            self._lingering.stop_late()
-        self._lingering = turn
-        turn.late.reply_over = True
+        self._heard_until = playback.heard_until
+        if turn.late is not None:
+            turn.late.reply_over = True
+        if turn.lingers:
+            self._lingering.add(turn)
 
 
 async def _run_into(sink: QueueSink, turn: Turn) -> None:
@@ -326,6 +359,8 @@ async def _run_into(sink: QueueSink, turn: Turn) -> None:
 
 def _find_key(api_key: str | None) -> str:
     key = api_key or os.environ.get("SMALLEST_API_KEY")
+    if key and not isinstance(key, str):
+        raise ValueError(f"api_key must be a str; got {type(key).__name__}")
     if not key or not key.strip():
         raise ValueError(
             "SmallestAI API key required: pass api_key=..., or set the environment variable SMALLEST_API_KEY"

@@ -17,6 +17,7 @@ from .playback import Playback
 from .settings import Settings
 from .signals import Signal
 from .source import TextSource
+from .spoken import SpokenWords
 from .text import Segment
 
 __all__ = ["Turn"]
@@ -40,19 +41,27 @@ class Turn:
         playback: Where the audio goes.
         settings: The reply's settings.
         account: The requests of this instance.
+        words: Tells the reply's words as they are heard; ``None`` where nobody wants them.
 
     Attributes:
         late: Takes the audio that may still come for a segment whose end was guessed.
     """
 
     def __init__(
-        self, source: TextSource, link: Link, playback: Playback, settings: Settings, account: Account
+        self,
+        source: TextSource,
+        link: Link,
+        playback: Playback,
+        settings: Settings,
+        account: Account,
+        words: SpokenWords | None = None,
     ) -> None:
         self._source = source
         self._link = link
         self._playback = playback
         self._settings = settings
         self._account = account
+        self._words = words
         self._changed = Signal()
         self._fetcher = Fetcher(link, account, self._changed)
         self._clock = asyncio.get_running_loop().time
@@ -73,6 +82,8 @@ class Turn:
         """
         if self._stopped:
             return
+        if self._words is not None:
+            self._words.start()
         self._work = asyncio.ensure_future(self._speak())
         try:
             await asyncio.wait({self._work})
@@ -88,6 +99,8 @@ class Turn:
         self._stopped = True
         self._playback.close()
         self.stop_late()
+        if self._words is not None:
+            self._words.stop()
         if self._work is not None and not self._work.done():
             self._work.cancel()
         self._drop_requests()
@@ -97,12 +110,29 @@ class Turn:
         if self.late is not None:
             self.late.close()
 
+    def pause_words(self) -> None:
+        """The listener hears nothing for a while."""
+        if self._words is not None:
+            self._words.clock.pause()
+
+    def resume_words(self) -> None:
+        """The listener hears the reply again."""
+        if self._words is not None:
+            self._words.clock.resume()
+
     async def wait_closed(self) -> None:
         """After `stop`: wait until nothing of it runs any more."""
         if self._work is not None and self._work is not asyncio.current_task():
             await asyncio.wait({self._work})
         if self.late is not None:
             await self.late.aclose()
+        if self._words is not None:
+            await self._words.aclose()
+
+    @property
+    def lingers(self) -> bool:
+        """Whether something of it may still come after its end: late audio, or words not yet heard."""
+        return (self.late is not None and self.late.is_open) or (self._words is not None and self._words.pending)
 
     @property
     def stopped(self) -> bool:
@@ -124,6 +154,8 @@ class Turn:
             except Exception as error:  # raised below: the task group would wrap it
                 failure = error
             await self._playback.finish()
+            if self._words is not None:
+                self._words.clock.finish()
             self._source.stop()
             self._changed.notify()
             await asyncio.wait({reading})
@@ -209,6 +241,11 @@ class Turn:
             passage.fetching = tasks.create_task(self._fetcher.fetch(passage, previous))
         self._changed.notify()
 
+    def _notify(self) -> None:
+        self._changed.notify()
+        if self._words is not None:
+            self._words.clock.changed()
+
     # Audio out
 
     async def _play(self) -> None:
@@ -235,6 +272,7 @@ class Turn:
                 if self._playback.first_audio_at is None and passage.sent_at is not None:
                     self._first_audio_seconds = self._clock() - passage.sent_at
                 self._end_late()
+                self._tell_words(passage)
                 await self._playback.write(passage.take())
             elif passage.error is not None:
                 raise passage.error
@@ -255,8 +293,19 @@ class Turn:
                 else:
                     await self._changed.wait(seconds)
 
+    def _tell_words(self, passage: Passage) -> None:
+        if self._words is None:
+            return
+        if passage.piece is None:
+            first = passage.segments[0].text
+            passage.speak(self._words.begin(first, self._playback.seconds, self._settings.speed))
+        if passage.piece is not None:
+            passage.piece.heard(self._audio_seconds(passage))
+
     def _end(self, passage: Passage) -> None:
         passage.ended = True
+        if passage.piece is not None:
+            passage.piece.end(self._audio_seconds(passage))
         if not passage.complete and passage.request is not None:
             self.late = LateAudio(self._playback, self._settings.sample_rate)
             passage.request.release(self.late.hear, self.late.end)

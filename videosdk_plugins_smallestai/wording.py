@@ -25,6 +25,7 @@ _TRAILING_LETTERS = frozenset("ะาำๅฯๆະາຳຯໆぁぃぅぇぉ�
 _SENTENCE = frozenset(SPACED_SENTENCE + WIDE_SENTENCE)
 _CLAUSE = frozenset(SPACED_CLAUSE + OTHER_CLAUSE) | WIDE_CLAUSE
 _SPOKEN_SYMBOLS = frozenset("%&@#+=/°€$£¥₹")
+_SPOKEN_SEPARATOR = re.compile(r"(?<=\d)[.,](?=\d)")  # "thousand", "point"
 
 # In letters of average length. Tuned on eSpeak NG's English and Hindi, see tests/test_words.py.
 _WORD = 1.0  # each word, however short
@@ -85,8 +86,9 @@ def weight(word: str, *, last: bool = False) -> float:
         word: The word, with its punctuation.
         last: Whether it is the last word of what is spoken in one go.
     """
-    spelt = len(word) > 1 and word.isupper() and word.isascii() and sum(map(str.isalpha, word)) <= 4
+    spelt = len(word) > 1 and word.isupper() and word.isascii() and sum(map(str.isalpha, word)) <= 3
     said = sum(_CAPITAL if spelt and char.isalpha() else _char_weight(char) for char in word)
+    said += _SYMBOL * len(_SPOKEN_SEPARATOR.findall(word))
     return (said + _WORD if said else 0.0) + (_LAST_PAUSE if last else _pause(word))
 
 

@@ -14,11 +14,11 @@ from .wording import Unit, is_unspaced, key_of, units, weight
 
 __all__ = ["PlacedWord", "SpokenPiece", "WordPlan"]
 
-LETTER_SECONDS = 0.053
+LETTER_SECONDS = 0.05
 """Seconds that a letter takes at speed 1, words and pauses weighed as in `wording`, until the reply's own pace is
-known. For English that is 65 ms of audio for each letter of the text: brisk speech takes 60 to 70."""
+known. For English that is 67 ms of audio for each letter of the text: brisk speech takes 60 to 70."""
 
-MIN_WEIGHT_FOR_PACE = 20.0
+MIN_LETTERS_FOR_PACE = 20.0
 """Letters of finished speech from which the reply's own pace is taken: a single `Yes.` says little."""
 
 LOOK_AHEAD = 3
@@ -99,9 +99,11 @@ class WordPlan:
         """The pace at which `piece` is likely to be spoken: that of the finished ones, else a guess."""
         ended = [p for p in self._pieces if p is not piece and p.seconds is not None]
         letters = sum(p.letters / p.speed for p in ended)
-        if letters < MIN_WEIGHT_FOR_PACE:
-            return LETTER_SECONDS / piece.speed
-        return sum(p.seconds or 0.0 for p in ended) / letters / piece.speed
+        pace = LETTER_SECONDS
+        if letters >= MIN_LETTERS_FOR_PACE:
+            pace = sum(p.seconds or 0.0 for p in ended) / letters
+        # No voice is that slow or quick: audio was lost, or silence added.
+        return min(max(pace, LETTER_SECONDS / 2), LETTER_SECONDS * 2) / piece.speed
 
     def _reads_on(self, text: str) -> bool:
         """Whether `text` follows what there is without a space: Chinese and Japanese have none."""
@@ -128,6 +130,7 @@ class SpokenPiece:
         self._plan = plan
         self._heard = 0.0
         self._keys: list[str] = []
+        self._weights: list[float] = []
         self._before: list[float] = [0.0]  # letters before each word, and before the end
         self._parts: list[int] = []  # the first word of each `append`
         self._told: dict[int, float] = {}
@@ -141,9 +144,11 @@ class SpokenPiece:
         self._parts.append(len(self.units))
         self.units += found
         self._keys += [key_of(unit.text) for unit in found]
-        last = len(self.units) - 1
-        weights = (weight(unit.text, last=index == last) for index, unit in enumerate(self.units))
-        self._before = [0.0, *accumulate(weights)]
+        if found:
+            if self._weights:  # no longer the last word, after which there is less of a pause
+                self._weights[-1] = weight(self.units[-len(found) - 1].text)
+            self._weights += [weight(unit.text) for unit in found[:-1]] + [weight(found[-1].text, last=True)]
+        self._before = [0.0, *accumulate(self._weights)]
         self.letters = self._before[-1]
         self._known = None
 
@@ -203,7 +208,7 @@ class SpokenPiece:
         return True
 
     def _find(self, key: str) -> tuple[int, int, str] | None:
-        """The word that `key` is, the one to expect next, and what is left of the word if `key` is its beginning."""
+        """The word that `key` is or begins, the word to expect next, and what is left of a word that it begins."""
         left_out = 0
         for index in range(self._next, len(self.units)):
             text = self._keys[index]
@@ -215,7 +220,8 @@ class SpokenPiece:
                 return index, index + 1, ""
             if key.startswith(text) and (after := self._joined(key, index)):
                 return index, after, ""
-            if text.startswith(key):
+            # Further on it is too likely to be another word: `a` and `apple`.
+            if not left_out and text.startswith(key):
                 return index, index + 1, text[len(key) :]
             left_out += 1
         return None
