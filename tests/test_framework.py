@@ -422,7 +422,7 @@ async def test_the_error_names_what_the_backup_does_not_get(stage: MakeStage, ro
         assert " ".join([caught.value.unspoken, *left]) == " ".join(PARTS)
 
 
-@every_websocket
+@pytest.mark.parametrize("route", ["websocket", "continuations"])
 async def test_idle_closes_do_not_make_it_switch(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route], **QUICK) as s, with_a_backup(s) as safety:
         await s.tts.prewarm()
@@ -460,7 +460,7 @@ async def test_an_interrupt_and_a_cached_phrase_do_not_make_it_switch(stage: Mak
 async def test_phrases_are_preloaded_whole_during_a_live_reply_that_is_heard_whole(
     stage: MakeStage, route: str
 ) -> None:
-    text = "This reply is live, and it is heard to its end."
+    text = "This is live, and heard to its end."
     async with stage(ROUTES[route]) as s, room(s.tts) as listener:
         await s.tts.prewarm()
         cache = TTSAudioCache(s.tts)
@@ -589,7 +589,7 @@ async def test_replies_through_a_tts_hook_are_heard_whole(stage: MakeStage, rout
         assert s.errors == []
 
 
-@every_route
+@pytest.mark.parametrize("route", ["websocket", "http", "continuations"])
 async def test_an_interrupt_ends_a_reply_through_a_tts_hook(stage: MakeStage, route: str) -> None:
     text = "This goes on until somebody has had enough."
     async with stage(ROUTES[route], real_time_factor=1.2) as s, hooked_room(s) as listener:

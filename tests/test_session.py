@@ -68,7 +68,7 @@ async def test_every_reply_of_a_call_is_heard_whole_and_its_end_is_reported(stag
         assert s.errors == []
 
 
-@every_route
+@both_transports
 async def test_the_caller_barges_in_and_hears_nothing_more_of_it(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s, agent_session(s.tts) as call:
         saying = asyncio.ensure_future(call.say(GREETING))
@@ -116,7 +116,7 @@ async def test_a_reply_through_a_tts_hook_is_heard_whole(stage: MakeStage, route
         assert s.errors == []
 
 
-@every_route
+@both_transports
 async def test_the_caller_barges_in_on_a_reply_through_a_tts_hook(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s, agent_session(s.tts, prepare=speak_through_a_hook) as call:
         saying = asyncio.ensure_future(call.say(GREETING))

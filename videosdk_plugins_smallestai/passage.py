@@ -109,6 +109,7 @@ class Passage:
         answered: Whether the service has accepted a request for it.
         complete: Whether the server has said that all was sent.
         error: Why it cannot be spoken.
+        playing: Whether any of it has been played.
         ended: Whether the reply has gone on.
         asked_again: Whether it has been asked again for being too short.
         resumes: How often its audio was resumed after a break.
@@ -131,6 +132,7 @@ class Passage:
         self.answered = False
         self.complete = False
         self.error: SmallestAIError | None = None
+        self.playing = False
         self.ended = False
         self.asked_again = False
         self.resumes = 0

@@ -253,7 +253,6 @@ class Turn:
         while (passage := await self._passage(index)) is not None:
             passage.in_line_at = self._clock()
             await self._play_passage(passage, index)
-            self._playback.end_segment()
             self._end(passage)
             index += 1
 
@@ -269,10 +268,10 @@ class Turn:
         """Play one segment to its end, as the server tells it or as it is guessed."""
         while True:
             if passage.waiting:
-                if self._playback.first_audio_at is None and passage.sent_at is not None:
-                    self._first_audio_seconds = self._clock() - passage.sent_at
-                self._end_late()
-                self._tell_words(passage)
+                if not passage.playing:
+                    self._begin(passage)
+                if passage.piece is not None:
+                    passage.piece.heard(self._audio_seconds(passage))
                 await self._playback.write(passage.take())
             elif passage.error is not None:
                 raise passage.error
@@ -293,14 +292,17 @@ class Turn:
                 else:
                     await self._changed.wait(seconds)
 
-    def _tell_words(self, passage: Passage) -> None:
-        if self._words is None:
-            return
-        if passage.piece is None:
+    def _begin(self, passage: Passage) -> None:
+        """The first byte of a segment is about to be played: nothing may follow any more of what was before."""
+        passage.playing = True
+        if self._playback.first_audio_at is None and passage.sent_at is not None:
+            self._first_audio_seconds = self._clock() - passage.sent_at
+        self.stop_late()
+        self.late = None
+        self._playback.end_segment()
+        if self._words is not None:
             first = passage.segments[0].text
             passage.speak(self._words.begin(first, self._playback.seconds, self._settings.speed))
-        if passage.piece is not None:
-            passage.piece.heard(self._audio_seconds(passage))
 
     def _end(self, passage: Passage) -> None:
         passage.ended = True
@@ -312,10 +314,6 @@ class Turn:
             if passage.slot is not None:
                 passage.slot.release()
         self._changed.notify()
-
-    def _end_late(self) -> None:
-        self.stop_late()
-        self.late = None
 
     # The end of a segment
 
