@@ -93,12 +93,17 @@ class Fetcher:
         return bool(in_the_way)
 
     def _must_follow(self, previous: Passage) -> bool:
-        return not previous.over and (previous.sent_at is None or not self._link.runs_ahead)
+        if previous.over:
+            return False
+        if previous.refused and not previous.attempt_bytes:
+            return True  # sent together, it might be this one that is in its way
+        return previous.sent_at is None or not self._link.runs_ahead
 
     async def _decide(self, passage: Passage, error: SmallestAIError, policy: RetryPolicy, moves: int) -> None:
         if isinstance(error, ModelRetiredError) and self._link.route.move_on(moves):
             return
-        if isinstance(error, RateLimitError) and (self._make_way(passage) or await self._account.wait_for_own()):
+        passage.refused = isinstance(error, RateLimitError)
+        if passage.refused and (self._make_way(passage) or await self._account.wait_for_own()):
             return
         delay = policy.delay(error, new_audio=passage.new_audio)
         if delay is None:

@@ -109,6 +109,7 @@ class Passage:
         answered: Whether the service has accepted a request for it.
         complete: Whether the server has said that all was sent.
         error: Why it cannot be spoken.
+        refused: Whether its last request was one too many for the account.
         playing: Whether any of it has been played.
         ended: Whether the reply has gone on.
         asked_again: Whether it has been asked again for being too short.
@@ -132,6 +133,7 @@ class Passage:
         self.answered = False
         self.complete = False
         self.error: SmallestAIError | None = None
+        self.refused = False
         self.playing = False
         self.ended = False
         self.asked_again = False
@@ -260,7 +262,9 @@ class Passage:
 
     def _hear_audio(self, pcm: bytes) -> None:
         now = self._clock()
-        if self.attempt_bytes and self.last_chunk_at is not None:
+        if not self.attempt_bytes:
+            self._on_change()  # what was held back for its sake may be sent now
+        elif self.last_chunk_at is not None:
             self.longest_pause = max(self.longest_pause, now - self.last_chunk_at)
         self.last_chunk_at = now
         self.attempt_bytes += len(pcm)
