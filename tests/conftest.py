@@ -1,20 +1,12 @@
-"""Shared fixtures: a plugin on a local Waves server, whose voice shows every lost, doubled or swapped sample."""
+"""Shared fixtures, and what the whole run prints at its end."""
 
 from __future__ import annotations
 
-import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import hypothesis
 import pytest
-from listening import Ear
-
-from videosdk_plugins_smallestai import SmallestAITTS
-from videosdk_plugins_smallestai.emulator import WavesEmulator
+from staging import MakeStage, make_stage
 
 # The framework collects garbage in every `aclose`: a tenth of a second, if it looks at all that has been imported.
 gc.freeze()
@@ -25,34 +17,16 @@ hypothesis.settings.register_profile("thorough", deadline=None, max_examples=200
 hypothesis.settings.load_profile("short")
 
 
-@dataclass
-class Stage:
-    """A plugin, the server that it speaks to, and the ear that listens."""
-
-    waves: WavesEmulator
-    tts: SmallestAITTS
-    ear: Ear
-    errors: list[str] = field(default_factory=list)
-
-
-MakeStage = Callable[..., AbstractAsyncContextManager[Stage]]
-
-
-@asynccontextmanager
-async def _stage(plugin: dict[str, Any] | None = None, **server: Any) -> AsyncIterator[Stage]:
-    async with WavesEmulator(voice="tone", **server) as waves:
-        tts = SmallestAITTS(**({"api_key": "sk_test", "base_url": waves.base_url} | (plugin or {})))
-        tts.loop = asyncio.get_running_loop()
-        tts.audio_track = Ear()
-        stage = Stage(waves, tts, tts.audio_track)
-        tts.on("error", lambda message: stage.errors.append(message))
-        try:
-            yield stage
-        finally:
-            await tts.aclose()
-
-
 @pytest.fixture
 def stage() -> MakeStage:
     """``async with stage(plugin={...}, complete=None, ...) as s``: keywords are the emulator's."""
-    return _stage
+    return make_stage
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the tables that tests left with ``record_property("table", text)``, from all workers."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, text in getattr(report, "user_properties", ()):
+                if name == "table" and getattr(report, "when", None) == "call":
+                    terminalreporter.write_line(text)

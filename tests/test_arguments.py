@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from conftest import MakeStage, Stage
 from leaks import KEY
 from listening import Ear, items
+from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import tone

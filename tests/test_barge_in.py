@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from conftest import MakeStage, Stage
 from listening import SEVEN, Ear, assert_same, items, tokens
 from routes import ROUTES, every_route
+from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai.emulator import Mute, tone
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import MakeStage, Stage
 from leaks import KEY, assert_has_no_key
 from listening import items
 from routes import ROUTES, every_route, every_websocket
+from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,

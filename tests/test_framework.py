@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from agent_session import PROMPT, without_silence
-from conftest import MakeStage, Stage
 from listening import Ear, assert_same, items
 from routes import ROUTES, every_route, every_websocket
+from staging import MakeStage, Stage
 from videosdk.agents import TTS, FallbackTTS, FlushMarker, JobContext, Pipeline, RoomOptions, run_tts
 from videosdk.agents import job as framework_job
 from videosdk.agents.audio_cache import TTSAudioCache
@@ -45,13 +45,6 @@ TRACKS = {
 }
 
 both_transports = pytest.mark.parametrize("route", ["websocket", "http"])
-
-TAKES_ALL = pytest.mark.xfail(
-    strict=True, reason="while nothing is heard, a continuation takes all the text: the backup gets none"
-)
-each_with_a_backup = pytest.mark.parametrize(
-    "route", [pytest.param(route, marks=TAKES_ALL) if route == "continuations" else route for route in ROUTES]
-)
 
 
 @dataclass
@@ -157,10 +150,9 @@ async def test_the_end_of_speech_is_reported_whenever_the_server_tells_the_end(
         assert s.errors == []
 
 
-@pytest.mark.xfail(strict=True, reason="the last frame of late audio is not filled when the next reply begins")
 async def test_a_reply_right_after_late_audio_of_the_last_starts_clean(stage: MakeStage) -> None:
     """Half a frame of it, left in the track, would be heard first, and the end of speech never reported."""
-    first, second = "Nobody said it goes on.", "Good."
+    first, second = "Nobody said it goes on.", "Are you well?"
     late = Stall(1.5, after=0.7)
 
     def fault(request: SpeechRequest) -> Stall | None:
@@ -185,7 +177,6 @@ async def test_a_reply_right_after_late_audio_of_the_last_starts_clean(stage: Ma
         assert_same(listener.heard, tone(second, speed=SPEED))
 
 
-@pytest.mark.xfail(strict=True, reason="what is less than a frame waits in the track until the end is guessed")
 @pytest.mark.parametrize("route", ["websocket", "continuations"])
 async def test_a_short_reply_is_heard_without_a_gap_before_its_last_samples(stage: MakeStage, route: str) -> None:
     plugin = ROUTES[route] | {"speed": SPEED}
@@ -370,7 +361,7 @@ async def test_over_http_the_backup_speaks_all_but_the_first_part_when_the_servi
         assert safety.backup.began_at - began < 4.0, "2 s, and a busy machine"
 
 
-@each_with_a_backup
+@every_route
 async def test_the_backup_speaks_all_that_was_not_yet_taken_when_the_service_never_answers(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,7 +402,7 @@ async def test_a_failure_while_the_next_text_is_pending_leaves_the_backup_all_th
         assert len(s.errors) == 1
 
 
-@each_with_a_backup
+@every_route
 async def test_the_error_names_what_the_backup_does_not_get(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route], fault=lambda request: Break(0.3)) as s:
         source = items(PARTS)
@@ -534,7 +525,6 @@ async def test_a_cached_phrase_is_in_the_format_of_the_track(stage: MakeStage, r
             assert_same(listener.heard, tone("Good."))
 
 
-@pytest.mark.xfail(strict=True, reason="without a track the last frame of a cached phrase is not filled")
 async def test_a_phrase_preloaded_before_there_is_a_track_leaves_the_next_reply_clean(stage: MakeStage) -> None:
     async with stage({"speed": SPEED}, **QUICK) as s:
         s.tts.audio_track = None

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from conftest import MakeStage, Stage
 from listening import SEVEN, assert_same, tokens
 from routes import ROUTES, every_route, every_websocket
+from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from agent_session import PROMPT, agent_session, only_loopback, without_silence
-from conftest import MakeStage
 from listening import assert_same
 from routes import ROUTES, every_route
+from staging import MakeStage
 from videosdk.agents import Pipeline, run_tts
 from videosdk.agents.audio_cache import TTSAudioCache
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import MakeStage, Stage
 from listening import SEVEN, assert_same, tokens
 from routes import ROUTES, every_websocket
+from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai.emulator import tone
 

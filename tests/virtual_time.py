@@ -14,14 +14,22 @@ TICK = 1e-6
 """Seconds that each turn of the loop takes: a clock that stands still would let a wait of 1e-17 s spin for ever."""
 
 
+TOO_MANY_TURNS = 20_000
+"""Of the loop, in one test: a reply takes some hundred."""
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         self.now += TICK
+        self._turns += 1
+        if self._turns > TOO_MANY_TURNS:
+            raise RuntimeError("the loop spins: something is tried for ever")
         if not ready:
             if timeout is None:
                 raise RuntimeError("everything waits, and nothing will ever happen")

@@ -77,6 +77,16 @@ class Fetcher:
                 await self._decide(passage, error, policy, moves)
             self._changed.notify()
 
+    def _was_bystander(self, passage: Passage, error: SmallestAIError) -> bool:
+        """Whether the connection broke while it was another segment's turn on it, whose failure it is."""
+        return (
+            not self._link.ends_are_told
+            and isinstance(error, APIConnectionError)
+            and not error.opening
+            and passage.in_line_at is None
+            and not passage.new_audio
+        )
+
     def _make_way(self, passage: Passage) -> bool:
         """Stop what was sent ahead, should it be in the way of a segment that must be heard before it.
 
@@ -95,7 +105,7 @@ class Fetcher:
     def _must_follow(self, previous: Passage) -> bool:
         if previous.over:
             return False
-        if previous.refused and not previous.attempt_bytes:
+        if previous.refused and not previous.new_audio:
             return True  # sent together, it might be this one that is in its way
         return previous.sent_at is None or not self._link.runs_ahead
 
@@ -104,6 +114,8 @@ class Fetcher:
             return
         passage.refused = isinstance(error, RateLimitError)
         if passage.refused and (self._make_way(passage) or await self._account.wait_for_own()):
+            return
+        if self._was_bystander(passage, error):
             return
         delay = policy.delay(error, new_audio=passage.new_audio)
         if delay is None:

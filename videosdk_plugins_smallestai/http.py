@@ -94,6 +94,7 @@ class HttpRequest:
                 json=self._body,
                 headers=self._service.headers | {"Accept": self._accept},
                 timeout=timeout,
+                proxy=self._service.proxy(),
                 allow_redirects=False,  # the key goes to the service that the user named, and nowhere else
             ) as response:
                 error = await self._receive(response)
@@ -123,7 +124,9 @@ class HttpRequest:
         return "text/event-stream" if self._model.sse else "audio/wav"
 
     async def _receive(self, response: aiohttp.ClientResponse) -> SmallestAIError | None:
-        self._server_id = response.headers.get("X-Request-Id") or response.headers.get("X-Session-Id")
+        self._server_id = self._service.request_id(response)
+        if 300 <= response.status < 400:
+            return self._service.redirected(response.status, response.headers.get("Location"), self._server_id)
         if response.status != 200:
             return await self._refusal(response)
         self._on_event(Answered())

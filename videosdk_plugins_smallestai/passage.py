@@ -175,6 +175,11 @@ class Passage:
         return self.received // SAMPLE_WIDTH > self._before_attempt // SAMPLE_WIDTH
 
     @property
+    def repeated(self) -> bool:
+        """Whether the newest attempt has come as far as those before."""
+        return self.attempt_bytes > 0 and not self._to_skip
+
+    @property
     def caught_up(self) -> bool:
         """Whether the newest attempt has come (about) as far as those before."""
         return self.attempt_bytes > 0 and self._to_skip <= (1 - CLOSE_ENOUGH) * self._to_repeat
@@ -262,9 +267,7 @@ class Passage:
 
     def _hear_audio(self, pcm: bytes) -> None:
         now = self._clock()
-        if not self.attempt_bytes:
-            self._on_change()  # what was held back for its sake may be sent now
-        elif self.last_chunk_at is not None:
+        if self.attempt_bytes and self.last_chunk_at is not None:
             self.longest_pause = max(self.longest_pause, now - self.last_chunk_at)
         self.last_chunk_at = now
         self.attempt_bytes += len(pcm)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from videosdk.agents.audio_native import converter
+from .resampling import Resampler
 
 __all__ = ["Playback", "QueueSink", "Sink", "TrackSink"]
 
@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 SAMPLE_WIDTH = 2
 """Bytes of a sample: the service sends 16-bit PCM, mono, and tracks play 16-bit PCM."""
 
-FLUSH_SECONDS = 0.005
-"""Silence fed to the resampler at the end of a reply. Its delay is 1 to 2 ms."""
+FRAME_SECONDS = 0.02
+"""Of the frames that tracks play: whole ones only."""
 
 
 class Sink(Protocol):
@@ -68,12 +68,15 @@ class QueueSink:
     """A queue for whoever iterates over the audio, in the format of the track that it may end on.
 
     Args:
-        track: The track whose format to produce; ``None`` keeps the service's.
+        track: The track whose format to produce; ``None`` keeps the service's, in frames as tracks have them.
+        rate: The service's sample rate, in Hz.
     """
 
-    def __init__(self, track: Any) -> None:
+    def __init__(self, track: Any, rate: int) -> None:
         format_of = TrackSink(track)
         self.rate, self.channels, self.frame_bytes = format_of.rate, format_of.channels, format_of.frame_bytes
+        if track is None:
+            self.frame_bytes = round(rate * FRAME_SECONDS) * SAMPLE_WIDTH
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def add(self, pcm: bytes) -> None:
@@ -116,15 +119,15 @@ class Playback:
         self._bytes_out = 0
         self._heard_until = 0.0
         self._closed = False
-        self._converter = self._make_converter()
+        self._resampler = self._make_resampler()
         self.first_audio_at: float | None = None
         self.gaps: list[float] = []
 
-    def _make_converter(self) -> Any:
+    def _make_resampler(self) -> Resampler | None:
         out_rate = self._sink.rate or self._rate
         if (out_rate, self._sink.channels) == (self._rate, 1):
             return None
-        return converter(in_rate=self._rate, in_channels=1, out_rate=out_rate, out_channels=self._sink.channels)
+        return Resampler(self._rate, out_rate, self._sink.channels)
 
     @property
     def closed(self) -> bool:
@@ -169,25 +172,40 @@ class Playback:
 
         More may be written all the same, should audio come late.
         """
-        if not self._bytes_out:
-            return
-        if self._converter is not None:
-            await self._convert(bytes(SAMPLE_WIDTH * round(self._rate * FLUSH_SECONDS)))
+        if self._resampler is not None:
+            await self._send(self._resampler.flush())
+        await self._send(bytes(self._missing))
+
+    async def fill_frame(self) -> None:
+        """Let the samples of an unfinished last frame be heard now: a track plays whole frames only."""
+        if self._resampler is None:
+            await self._send(bytes(self._missing))
+
+    @property
+    def until_fill(self) -> float | None:
+        """Seconds until nothing is left to hear but an unfinished frame; ``None`` where there is none."""
+        if not self._missing or self._resampler is not None or self.remaining is None:
+            return None
+        return max(0.0, self.remaining - FRAME_SECONDS)
+
+    @property
+    def _missing(self) -> int:
+        """Bytes that the last frame lacks."""
         frame = self._sink.frame_bytes
-        if frame and self._bytes_out % frame:
-            await self._send(bytes(frame - self._bytes_out % frame))
+        return -self._bytes_out % frame if frame and self._bytes_out else 0
 
     def close(self) -> None:
         """Let nothing through any more, from this moment on."""
         self._closed = True
 
     async def _convert(self, pcm: bytes) -> None:
-        if pcm and self._converter is not None:
-            pcm = self._converter.process(pcm)
-        if pcm:
-            await self._send(pcm)
+        if pcm and self._resampler is not None:
+            pcm = self._resampler.process(pcm)
+        await self._send(pcm)
 
     async def _send(self, pcm: bytes) -> None:
+        if not pcm:
+            return
         if self.first_audio_at is None and not self._closed:
             await self._announce()
         if self._closed:

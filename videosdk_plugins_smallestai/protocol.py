@@ -39,6 +39,7 @@ __all__ = [
     "parse_frame",
     "parse_sse",
     "websocket_body",
+    "without_secret",
 ]
 
 SERVER_TEXT_LIMIT = 500
@@ -448,9 +449,12 @@ def _classify(status: int, said: str) -> type[SmallestAIError]:
     return kind or ServerError
 
 
+def without_secret(text: str, secret: str) -> str:
+    """A text with the API key replaced, as it is and as it would stand in JSON that could not be parsed."""
+    return text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***") if secret else text
+
+
 def _quote(value: object, secret: str) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    if secret:
-        # As it is, and as it would stand in JSON that could not be parsed.
-        text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
+    text = without_secret(text, secret)
     return text if len(text) <= SERVER_TEXT_LIMIT else text[: SERVER_TEXT_LIMIT - 1] + "…"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from . import protocol
+from . import network, protocol
 from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 
 __all__ = ["Service"]
+
+logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
 """Seconds that opening a connection may take: a listener hears silence meanwhile, and a backup may be waiting."""
@@ -45,6 +49,9 @@ class Service:
         self.secret = api_key
         self._callers_session = session
         self._session: aiohttp.ClientSession | None = None
+        host = urlsplit(self.base_url).hostname or ""
+        if self.base_url.startswith("http:") and not network.is_loopback(host):
+            logger.warning("Smallest AI: the API key and all text go to %s unencrypted: use https", self.base_url)
 
     def __repr__(self) -> str:
         return f"Service({self.base_url!r})"
@@ -59,8 +66,29 @@ class Service:
         if self._callers_session is not None:
             return self._callers_session
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession()
+            self._session = self._make_session()
         return self._session
+
+    def _make_session(self) -> aiohttp.ClientSession:
+        secure = self.base_url.startswith("https:")
+        connector = aiohttp.TCPConnector(ssl=network.trusted_authorities()) if secure else None
+        return aiohttp.ClientSession(connector=connector, trace_configs=[_follows_no_redirect()])
+
+    def proxy(self) -> str | None:
+        """The proxy to connect through, as the environment says now. A caller's session decides by ``trust_env``.
+
+        (aiohttp's own ``trust_env`` knows nothing of ``wss``, and sends passwords of a ``.netrc``.)
+
+        Raises:
+            APIConnectionError: The environment names no usable one.
+        """
+        if self._callers_session is not None and not getattr(self._callers_session, "trust_env", False):
+            return None
+        try:
+            return network.proxy_for(self.base_url)
+        except ValueError as wrong:
+            reason = str(wrong)
+        raise APIConnectionError(f"{reason}. Correct it, or list the host in NO_PROXY", opening=True)
 
     async def connect(self, path: str) -> aiohttp.ClientWebSocketResponse:
         """Open a WebSocket.
@@ -69,6 +97,7 @@ class Service:
             SmallestAIError: It could not be opened; `APITimeoutError` after `CONNECT_TIMEOUT`.
         """
         url = "ws" + self.base_url.removeprefix("http") + path
+        proxy = self.proxy()
         # The error is raised outside the handler: aiohttp's exceptions carry the request's headers, and with them
         # the key, which must not hang on ours as its context.
         try:
@@ -76,6 +105,7 @@ class Service:
                 return await self.session().ws_connect(
                     url,
                     headers=self.headers,
+                    proxy=proxy,
                     heartbeat=HEARTBEAT,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
                     max_msg_size=MAX_FRAME,
@@ -84,6 +114,8 @@ class Service:
             error: SmallestAIError = APITimeoutError(
                 f"Opening the WebSocket took longer than {CONNECT_TIMEOUT:g} s. Check the network, or base_url"
             )
+        except _RedirectError as redirect:
+            error = self.redirected(redirect.status, redirect.location)
         except (aiohttp.ClientError, OSError, ValueError) as failure:
             error = self.translate(failure, "open the WebSocket")
         raise error
@@ -92,6 +124,8 @@ class Service:
         """Our error for one of aiohttp's, made of nothing but text without the key."""
         if isinstance(failure, aiohttp.WSServerHandshakeError):
             headers = failure.headers
+            if 300 <= failure.status < 400:
+                return self.redirected(failure.status, headers.get("Location") if headers else None)
             return protocol.error_from(
                 failure.status,
                 "",
@@ -100,19 +134,75 @@ class Service:
                 retry_after=seconds(headers.get("Retry-After") if headers else None),
                 secret=self.secret,
             )
-        reason = str(failure).replace(self.secret, "***")[: protocol.SERVER_TEXT_LIMIT] or type(failure).__name__
         if isinstance(failure, TimeoutError):
-            return APITimeoutError(f"Took too long to {doing}: {reason}")
+            return APITimeoutError(f"Took too long to {doing}: {self._reason(failure)}")
         return APIConnectionError(
-            f"Could not {doing} at {self.base_url}: {reason}. Check the network, or base_url",
-            opening=isinstance(failure, aiohttp.ClientConnectorError),
+            f"Could not {doing} at {self.base_url}: {self._explain(failure)}",
+            opening=isinstance(failure, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError),
         )
+
+    def request_id(self, response: aiohttp.ClientResponse) -> str | None:
+        """The server's id of a request, where it told one."""
+        told = response.headers.get("X-Request-Id") or response.headers.get("X-Session-Id")
+        return protocol.without_secret(told, self.secret)[: protocol.ID_LIMIT] if told else None
+
+    def redirected(self, status: int, location: str | None, request_id: str | None = None) -> APIConnectionError:
+        """The error for a redirect. It is not followed: the key goes where the user sends it, and nowhere else."""
+        there = protocol.without_secret(network.origin(location or ""), self.secret) or "another address"
+        error = APIConnectionError(
+            f"HTTP {status}: {self.base_url} redirects to {there}, where the key is not sent. Check base_url",
+            request_id=request_id,
+            opening=True,
+        )
+        error.status = status
+        return error
+
+    def _explain(self, failure: Exception) -> str:
+        """What went wrong, and what to do."""
+        if isinstance(failure, aiohttp.ClientConnectorCertificateError):
+            reason = getattr(failure.certificate_error, "verify_message", "") or self._reason(failure)
+            return (
+                f"its certificate is not trusted: {reason}. Check base_url; for an authority of your own, "
+                f"name the file of its certificate in SSL_CERT_FILE"
+            )
+        if isinstance(failure, aiohttp.ClientHttpProxyError):
+            return f"the proxy answered HTTP {failure.status}. Check HTTPS_PROXY and NO_PROXY"
+        if isinstance(failure, aiohttp.ClientProxyConnectionError):
+            return f"{self._reason(failure)}, which is the proxy. Check HTTPS_PROXY and NO_PROXY"
+        return f"{self._reason(failure)}. Check the network, or base_url"
+
+    def _reason(self, failure: Exception) -> str:
+        said = protocol.without_secret(str(failure), self.secret)
+        return said[: protocol.SERVER_TEXT_LIMIT] or type(failure).__name__
 
     async def aclose(self) -> None:
         """Close the session that was made here. It is made anew when it is needed again."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+class _RedirectError(Exception):
+    """The server wants the handshake to be made elsewhere."""
+
+    def __init__(self, status: int, location: str | None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.location = location
+
+
+def _follows_no_redirect() -> aiohttp.TraceConfig:
+    """Makes a handshake's redirect an error: `ws_connect` has no argument for that."""
+
+    async def refuse(
+        session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+    ) -> None:
+        params.response.close()
+        raise _RedirectError(params.response.status, params.response.headers.get("Location"))
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    return trace
 
 
 def seconds(header: str | None) -> float | None:

@@ -225,7 +225,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """
         settings = self._settings(kwargs.pop("voice_id", None), kwargs)
         source = TextSource(text_stream, sentence_streaming=settings.sentence_streaming)
-        sink = QueueSink(self.audio_track)
+        sink = QueueSink(self.audio_track, settings.sample_rate)
         live = _is_live_reply()
         words = self._words(settings) if live else None
         playback = Playback(
@@ -333,7 +333,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     async def _first_byte_is_next(self) -> None:
         for turn in self._lingering:
-            turn.stop_late()
+            await turn.finish_late()
         if self._first_audio_callback is not None and not self._first_audio_sent:
             self._first_audio_sent = True
             await self._first_audio_callback()

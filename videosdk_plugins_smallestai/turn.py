@@ -8,7 +8,7 @@ import logging
 
 from .account import Account
 from .boundaries import ends_sentence
-from .ending import COMPLETE_WAIT, SILENCE, Facts, Ruling, is_plausible, judge, likely_end
+from .ending import COMPLETE_WAIT, SILENCE, SILENCE_LIMIT, Facts, Ruling, is_plausible, judge, likely_end
 from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 from .fetching import Fetcher
 from .late import LateAudio
@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_AUDIO_TIMEOUT = 10.0
 """Seconds without audio for the request that is first in line, on a WebSocket. The service takes 0.1 to 0.8."""
+
+LONG_FOR_A_CHUNK = 0.12
+"""Seconds without a chunk that are unusual in mid-speech: 100 ms of audio come each 30 ms."""
 
 AHEAD = 2
 """Requests under way: the one that is heard, and one ahead."""
@@ -109,6 +112,12 @@ class Turn:
         """Play no late audio any more: something else goes to the sink now."""
         if self.late is not None:
             self.late.close()
+
+    async def finish_late(self) -> None:
+        """As `stop_late`, once the reply has ended: the frame that late audio left unfinished is filled."""
+        if self.late is not None and self.late.is_open:
+            self.late.close()
+            await self._playback.finish()
 
     def pause_words(self) -> None:
         """The listener hears nothing for a while."""
@@ -225,6 +234,8 @@ class Turn:
         """One segment ahead, as far as that can be told: whose audio it is that comes, the server does not say."""
         if not ends_sentence(passage.segments[-1].text):
             return True  # the server speaks whole sentences: it waits for the end of this one
+        if not passage.attempt_bytes and len(passage.undelivered) >= AHEAD:
+            return False  # nothing has come: a fallback provider may need the rest
         before_last = "".join(segment.text for segment in passage.segments[:-1])
         if is_plausible(self._audio_seconds(passage), before_last, self._settings.speed):
             return True
@@ -290,7 +301,26 @@ class Turn:
                 if ruling is Ruling.ASK_AGAIN:
                     self._ask_again(passage)
                 else:
-                    await self._changed.wait(seconds)
+                    await self._wait(seconds)
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait for a change. At what may be the end of the reply, its last samples are not kept waiting."""
+        fill = self._until_fill()
+        if fill is not None and (seconds is None or fill < seconds):
+            await self._changed.wait(fill)
+            if self._until_fill() == 0.0:
+                await self._playback.fill_frame()
+        else:
+            await self._changed.wait(seconds)
+
+    def _until_fill(self) -> float | None:
+        """Seconds until the last frame is to be filled; ``None`` while this cannot be the end."""
+        last = self._passages[-1]
+        guessed = not self._link.ends_are_told and last.request is not None and not last.request.prompt
+        left = self._playback.until_fill
+        if left is None or not (self._source.stopped and guessed and last.playing and last.sent_at is not None):
+            return None
+        return max(left, LONG_FOR_A_CHUNK - self._silence(last), 0.0)
 
     def _begin(self, passage: Passage) -> None:
         """The first byte of a segment is about to be played: nothing may follow any more of what was before."""
@@ -336,12 +366,14 @@ class Turn:
         if not passage.attempt_bytes:
             return self._wait_for_first_audio(passage, max(passage.sent_at, passage.in_line_at or now))
         silence = self._silence(passage)
-        if not passage.caught_up:  # the repetition of what was heard has stopped in the middle
-            return (Ruling.WAIT, COMPLETE_WAIT - silence) if silence < COMPLETE_WAIT else (Ruling.ASK_AGAIN, None)
+        longest_pause = max(p.longest_pause for p in self._passages)
+        if passage.resumes and (patience := self._repetition_patience(passage, longest_pause)) > silence:
+            return Ruling.WAIT, patience - silence
+        if passage.resumes and not passage.caught_up:
+            return Ruling.ASK_AGAIN, None
         following = self._passages[index + 1] if len(self._passages) > index + 1 else None
         requested = following is not None and following.sent_at is not None and not following.over
         failed = following is not None and following.error is not None
-        longest_pause = max(p.longest_pause for p in self._passages)
         ruling, seconds = judge(
             Facts(
                 silence=silence,
@@ -360,6 +392,12 @@ class Turn:
             # This one has probably ended, so the next is first in line.
             return self._wait_for_first_audio(following, now - silence + likely_end(longest_pause))
         return ruling, seconds
+
+    def _repetition_patience(self, passage: Passage, longest_pause: float) -> float:
+        """Seconds of silence after which a repetition, which is known to have had more to say, is ruled upon."""
+        if passage.repeated:
+            return likely_end(longest_pause)
+        return SILENCE_LIMIT if passage.caught_up else COMPLETE_WAIT
 
     def _wait_for_first_audio(self, passage: Passage, since: float) -> tuple[Ruling, float | None]:
         left = max(since, passage.sent_at or since) + FIRST_AUDIO_TIMEOUT - self._clock()

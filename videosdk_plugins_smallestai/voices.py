@@ -51,16 +51,19 @@ async def list_voices(service: Service) -> list[Voice]:
             service.base_url + PATH,
             headers=service.headers,
             timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+            proxy=service.proxy(),
             allow_redirects=False,
         ) as response:
             text = await response.text(errors="replace")
             if response.status == 200:
                 body = _load(text)
+            elif 300 <= response.status < 400:
+                error = service.redirected(response.status, response.headers.get("Location"))
             else:
                 error = protocol.json_error(
                     response.status,
                     text,
-                    request_id=response.headers.get("X-Request-Id"),
+                    request_id=service.request_id(response),
                     retry_after=seconds(response.headers.get("Retry-After")),
                     secret=service.secret,
                 )

@@ -70,6 +70,39 @@ async def test_text_may_continue_without_a_context(serve: Any) -> None:
         assert texts(client) == ["Hello you", "Again"]
 
 
+async def test_text_without_a_context_is_held_until_its_end_and_completed_once(serve: Any) -> None:
+    async with serve() as client:
+        line = await client.open(STREAM)
+        for fragment in ("Hello. ", "You. ", "And "):
+            await line.say(fragment, **{"continue": True, "flush": False, "max_buffer_flush_ms": 0})
+        assert await line.hears_nothing()
+        await line.say("", **{"continue": False, "flush": True})
+        assert audio(await line.hear_until("complete")) == tone("Hello. You. And")
+        assert await line.hears_nothing()
+        assert texts(client) == ["Hello. You. And "]
+
+
+async def test_a_flush_alone_ends_text_without_a_context(serve: Any) -> None:
+    async with serve() as client:
+        line = await client.open()
+        for text in ("Hello", "Again"):
+            await line.say(text, **{"continue": True})
+            await line.say("", flush=True)
+            assert audio(await line.hear_until("complete")) == tone(text)
+
+
+async def test_text_without_a_context_may_be_held_for_a_time_only_and_is_completed_at_its_end(serve: Any) -> None:
+    async with serve() as client:
+        line = await client.open()
+        await line.say("Hello", max_buffer_flush_ms=100, **{"continue": True})
+        await client.waves.request(0)
+        await client.waves.idle()
+        await line.say(" you", max_buffer_flush_ms=100, **{"continue": False})
+        assert audio(await line.hear_until("complete")) == tone("Hello you")
+        assert texts(client) == ["Hello", " you"]
+        assert await line.hears_nothing()
+
+
 async def test_two_contexts_do_not_mix(serve: Any) -> None:
     async with serve() as client:
         line = await client.open(STREAM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from typing import Any
 
@@ -11,6 +12,19 @@ import aiohttp
 import pytest
 
 from videosdk_plugins_smallestai.emulator import Connection, WavesEmulator, tone
+
+HANDSHAKE = b"\r\n".join(
+    (
+        b"GET /waves/v1/tts/live HTTP/1.1",
+        b"Host: waves",
+        b"Authorization: Bearer sk_test",
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        b"\r\n",
+    )
+)
 
 
 async def test_it_starts_again_on_the_same_port(serve: Any) -> None:
@@ -113,3 +127,18 @@ async def test_the_command_says_that_a_port_is_in_use(serve: Any) -> None:
         assert (process.returncode, output) == (1, b"")
         assert errors.decode().startswith(f"Cannot listen on 127.0.0.1:{client.waves.port}: ")
         assert errors.count(b"\n") == 1
+
+
+async def test_a_client_that_goes_during_its_handshake_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    shaking = asyncio.Event()
+
+    def note(connection: Connection) -> None:
+        shaking.set()
+
+    async with WavesEmulator(voice="tone", handshake=note) as waves:
+        with socket.create_connection((waves.host, waves.port)) as line:
+            line.sendall(HANDSHAKE)
+        await shaking.wait()
+        await waves.connections[0].wait_closed()
+        assert waves.connections[0].client_closed
+    assert [record.message for record in caplog.records] == []

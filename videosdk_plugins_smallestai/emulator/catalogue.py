@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 STANDARD_VOICES = frozenset({"magnus", "devansh", "kartik", "maithili", "liam", "avery"})
-"""Voices of ``lightning-v3.1`` and ``lightning_v3.1``; also the only ones with word timestamps."""
+"""Voices of ``lightning-v3.1`` and ``lightning_v3.1``."""
 
 PRO_VOICES = STANDARD_VOICES | {"meher"}
+
+WORD_VOICES = PRO_VOICES
+"""Voices with word timestamps. Each source names six, with ``magnus`` or with ``meher``."""
 
 OLD_VOICES = frozenset(
     {

@@ -1,8 +1,12 @@
-"""Continuations: the fragments of one reply, joined as they are and released at sentence ends."""
+"""Continuations: the fragments of one reply, joined as they are and released at sentence ends.
+
+Text that continues without a ``context_id`` is the older form: it is held until it ends or is flushed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,12 +31,15 @@ class Context:
         closed: Whether the closing message has come.
         pending: Releases whose last chunk has not been sent yet.
         spoken: Whether anything has been released.
+        older: Whether it has no id: no sentence end releases it, and it gets one ``complete``. Both the vendor's
+            SDK and LiveKit's plugin take the first one for the end of all.
         turn: Held while a release is taken out and taken in, so that releases keep their order.
         lane: Where its releases are served in turn, on a connection that serves all at once.
         timer: Releases what has waited too long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, older: bool = False) -> None:
+        self.older = older
         self.body: dict[str, Any] = {}
         self.order = Order("", "")
         self.due = 0.0
@@ -60,16 +67,20 @@ class Context:
         self._buffer += text
         self.body, self.order = body, order
         if text:
-            delay = body.get("max_buffer_delay_ms", DEFAULT_DELAY * 1000) / 1000
-            self.due = asyncio.get_running_loop().time() + delay
-        self.closed = not body.get("continue", False) and not _only_flushes(body)
+            self.due = asyncio.get_running_loop().time() + self._delay()
+        self.closed = not body.get("continue", False) and (self.older or not _only_flushes(body))
 
     def take(self, *, everything: bool) -> str:
         """Take out what is released: all of it, or up to the last sentence end."""
-        ends = [match.end() for match in _SENTENCE_END.finditer(self._buffer)]
+        ends = [] if self.older else [match.end() for match in _SENTENCE_END.finditer(self._buffer)]
         cut = len(self._buffer) if everything or self.closed else (ends[-1] if ends else 0)
         text, self._buffer = self._buffer[:cut], self._buffer[cut:]
         return text
+
+    def _delay(self) -> float:
+        if self.older:
+            return self.body.get("max_buffer_flush_ms", 0) / 1000 or math.inf
+        return float(self.body.get("max_buffer_delay_ms", DEFAULT_DELAY * 1000) / 1000)
 
 
 def continues(body: Mapping[str, Any], context: Context | None) -> bool:

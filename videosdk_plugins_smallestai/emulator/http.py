@@ -14,7 +14,7 @@ from . import catalogue, refusals
 from .catalogue import Model
 from .delivery import SAMPLE_BYTES, deliver, sleep_until
 from .faults import Break
-from .orders import Order, check, unified_model
+from .orders import Order, check, is_id, unified_model
 from .refusals import Refusal
 from .service import Job, Service
 from .sockets import reset
@@ -84,6 +84,7 @@ async def speak(service: Service, http: web.Request, model: Model | None, *, eve
         body = None
     if not isinstance(body, dict):
         return refuse(refusals.not_json(), headers)
+    headers |= _echoed(service, body) if model is None else {}
     job = await service.accept(
         transport="sse" if events else "http",
         path=http.path,
@@ -109,6 +110,14 @@ def riff_header(audio_bytes: int, sample_rate: int) -> bytes:
     return (
         struct.pack("<4sI4s", b"RIFF", 36 + audio_bytes, b"WAVE") + form + struct.pack("<4sI", b"data", audio_bytes)
     )
+
+
+def _echoed(service: Service, body: dict[str, Any]) -> dict[str, str]:
+    """Return the headers that repeat the client's own ids; only the unified routes know them."""
+    if not service.settings.echo_ids:
+        return {}
+    names = {"request_id": "X-External-Request-Id", "session_id": "X-External-Session-Id"}
+    return {header: body[name] for name, header in names.items() if is_id(body.get(name))}
 
 
 def _check(service: Service, body: dict[str, Any], model: Model | None) -> Order:

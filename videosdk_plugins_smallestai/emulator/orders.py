@@ -75,7 +75,7 @@ def check(body: Mapping[str, Any], model: Model, *, unified: bool, text: str | N
     if unified:
         _check_unified(body, text)
     language = _language(body, model, unified=unified)
-    words = voice_id in catalogue.STANDARD_VOICES and language in catalogue.WORD_LANGUAGES
+    words = voice_id in catalogue.WORD_VOICES and language in catalogue.WORD_LANGUAGES
     return Order(
         text=text,
         voice_id=voice_id,
@@ -101,6 +101,11 @@ def unified_model(body: Mapping[str, Any]) -> Model:
     return model
 
 
+def is_id(value: Any) -> bool:
+    """Return whether a value may be one of the client's own ids."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
 def fragment(text: Any) -> str:
     """Check one message's part of a continuation's text; it may be empty.
 
@@ -124,7 +129,7 @@ def _required_text(body: Mapping[str, Any]) -> str:
 def _check_kinds(body: Mapping[str, Any]) -> None:
     for name in ("request_id", "session_id", "context_id"):
         value = body.get(name)
-        if value is not None and not (isinstance(value, str) and _ID.fullmatch(value)):
+        if value is not None and not is_id(value):
             raise refusals.invalid("invalid_string", name, f"{name} has characters that are not allowed")
     for name, most in _MILLISECONDS.items():
         _number(body, name, 0.0, 0.0, most)

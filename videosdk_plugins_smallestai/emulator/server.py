@@ -55,7 +55,7 @@ class WavesEmulator(Settings):
     @property
     def base_url(self) -> str:
         """What to give a client as its base URL."""
-        return f"http://{self.host}:{self.port}{PREFIX}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}{PREFIX}"
 
     @property
     def requests(self) -> list[SpeechRequest]:
@@ -95,7 +95,7 @@ class WavesEmulator(Settings):
         # A client that goes away cancels what is being done for it.
         runner = web.AppRunner(self._app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, self.host, self.port)
+        site = web.TCPSite(runner, self.host, self.port, ssl_context=self.tls)
         try:
             await site.start()
         except OSError:
@@ -214,6 +214,8 @@ class WavesEmulator(Settings):
         except Refusal as refusal:
             record.status = refusal.status
             raise
+        except ConnectionError:
+            return web.Response()  # to nobody: the client went away during the handshake
         finally:
             given_up = record.status is None and not self._service.stopping
             record._end(loop.time(), by_client=given_up)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +19,7 @@ class Settings:
     Attributes:
         host: Address to listen on.
         port: TCP port; 0 picks a free one, and is replaced by it at the first start.
+        tls: Certificate and key of a server that speaks TLS; ``None``: plain HTTP and WebSocket.
         api_keys: Keys that are accepted; ``None``: any key that is not empty.
         voice: ``"speech"`` (eSpeak NG) or ``"tone"`` (see :func:`~.tone`).
         first_audio: Seconds from when a request gets its turn to its first chunk.
@@ -45,6 +47,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 0
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
     api_keys: Collection[str] | None = field(default=None, repr=False)
     voice: Voice = "speech"
     first_audio: float = 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeAlias
 
@@ -122,12 +123,13 @@ class Speaker:
             self._cancel(context)
             return
         if context is None or context.closed:
-            context = self._contexts[body.get("context_id")] = Context()
+            name = body.get("context_id")
+            context = self._contexts[name] = Context(older=name is None)
         context.add(body, order)
         await self._release(context, everything=flushes(body))
-        if context.has_text and (context.timer is None or context.timer.done()):
+        if context.has_text and context.due < math.inf and (context.timer is None or context.timer.done()):
             context.timer = self._spawn(self._release_late(context))
-        if context.over and context.spoken and self._settings.context_complete == "context":
+        if context.over and context.spoken and self._policy(context) == "context":
             self._spawn(self._complete_context(context))
 
     async def _release(self, context: Context, *, everything: bool) -> None:
@@ -225,8 +227,12 @@ class Speaker:
     def _completes(self, job: Job, context: Context | None) -> bool:
         if context is None:
             return not self._settings.complete_shared or self._jobs[-1] is job
-        policy = self._settings.context_complete
+        policy = self._policy(context)
         return policy == "release" or (policy == "context" and context.over)
+
+    def _policy(self, context: Context) -> Literal["release", "context"] | None:
+        policy = self._settings.context_complete
+        return "context" if policy == "release" and context.older else policy
 
     async def _complete_context(self, context: Context) -> None:
         """Complete a continuation that was closed after its last release had been sent."""

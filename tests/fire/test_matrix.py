@@ -1,0 +1,204 @@
+"""Every fault of a network, on every route, at every moment: heard whole, or soon an error after an exact start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from listening import Ear
+from proxy import FAULTS, UNHEARD, Proxy
+from routes import ROUTES
+
+from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS
+from videosdk_plugins_smallestai.emulator import WavesEmulator, tone
+
+PARTS = ("Here is the first of three. ", "The second comes now. ", "And the third ends it.")
+TEXT = "".join(PARTS)
+AGAIN = "It speaks again."
+
+SECONDS = len(tone(TEXT)) / 48000
+FIRST_SECONDS = len(tone(PARTS[0])) / 48000
+CHUNK = 0.1
+
+SHORTENED = {
+    "turn.FIRST_AUDIO_TIMEOUT": 2.5,
+    "turn.COMPLETE_WAIT": 2.0,
+    "ending.COMPLETE_WAIT": 2.0,
+    "service.CONNECT_TIMEOUT": 1.5,
+    "http.CONNECT_TIMEOUT": 1.5,
+    "http.BODY_SILENCE": 1.5,
+}
+"""The plugin's patience, in seconds: a black hole would cost ten seconds a cell, and more where it is met twice."""
+
+SILENT = ("half open, down", "half open, up", "black hole")
+"""Faults that no packet tells of."""
+
+BOUND = 20.0
+"""Seconds from the fault to the reply's end: twice the worst sum of the above, for a busy machine."""
+
+
+AT_ONCE = dict.fromkeys(FAULTS, 35) | {"scraps": 12}
+"""Cells that run together; those that keep the processor busy would run into each other's timeouts."""
+
+
+@dataclass
+class Cell:
+    """A fault on a route at a moment, and what came of it."""
+
+    route: str
+    fault: str
+    moment: str
+    ear: Ear = field(default_factory=Ear)
+    errors: list[str] = field(default_factory=list)
+    outcome: str = ""
+    wrong: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.route}, {self.fault}, {self.moment}: {self.outcome} {self.wrong}"
+
+    async def play(self) -> None:
+        """Speak, with the fault at its moment."""
+        server: dict[str, Any] = {"complete": 0.3} if self.moment == "after the last chunk" else {}
+        async with WavesEmulator(voice="tone", chunk=CHUNK, **server) as waves, Proxy(waves.port) as proxy:
+            base_url = waves.base_url.replace(str(waves.port), str(proxy.port))
+            tts = SmallestAITTS(api_key="sk_test", base_url=base_url, timeout=4.0, **ROUTES[self.route])
+            tts.loop = asyncio.get_running_loop()
+            tts.on("error", lambda message: self.errors.append(message))
+            try:
+                await self._play(tts, waves, proxy)
+                if not self.wrong:
+                    proxy.heal()
+                    await self._play_again(tts)
+            finally:
+                await tts.aclose()
+
+    async def _play(self, tts: SmallestAITTS, waves: WavesEmulator, proxy: Proxy) -> None:
+        fault = FAULTS[self.fault]
+        if self.moment != "connecting":
+            await tts.prewarm()
+        if self.moment == "while idle":
+            tts.audio_track = Ear()
+            await tts.synthesize(AGAIN)
+            await asyncio.sleep(0.1)
+        tts.audio_track = self.ear
+        if self.moment in ("connecting", "while idle"):
+            fault(proxy)
+            await asyncio.sleep(0.1 if self.moment == "while idle" else 0.0)
+        began = asyncio.get_running_loop().time()
+        striking = asyncio.ensure_future(self._strike(waves, lambda: fault(proxy)))
+        error: BaseException | None = None
+        try:
+            async with asyncio.timeout(BOUND):
+                await tts.synthesize(self._text(lambda: fault(proxy)))
+        except Exception as raised:
+            error = raised
+        striking.cancel()
+        self._judge(error, asyncio.get_running_loop().time() - began)
+
+    async def _strike(self, waves: WavesEmulator, fault: Callable[[], None]) -> None:
+        if self.moment == "before first audio":
+            await waves.request(0)
+        elif self.moment == "in mid-segment":
+            await self.ear.hears(0.4)
+        elif self.moment == "at the last chunk":
+            await self.ear.hears(SECONDS - 1.2 * CHUNK)
+        elif self.moment == "after the last chunk":
+            await self.ear.hears(SECONDS)
+        else:
+            return
+        fault()
+
+    async def _text(self, fault: Callable[[], None]) -> AsyncIterator[str]:
+        first, *rest = PARTS
+        yield first
+        if self.moment == "between segments":
+            await self.ear.hears(FIRST_SECONDS)
+            fault()
+            await asyncio.sleep(0.1)
+        for part in rest:
+            yield part
+
+    def _judge(self, error: BaseException | None, seconds: float) -> None:
+        whole = self.ear.speech == tone(TEXT)
+        self.outcome = (
+            ("whole" if whole else "guessed") if error is None else type(error).__name__.removesuffix("Error")
+        )
+        self.outcome += f" {seconds:.1f}"
+        begins = tone(TEXT).startswith(self.ear.speech)
+        if error is None and not whole and self._ends_are_guessed and begins:
+            return
+        if error is None:
+            self.wrong = "" if whole and not self.errors else f"heard {len(self.ear.speech)} of {len(tone(TEXT))}"
+        elif not isinstance(error, SmallestAIError):
+            self.wrong = f"{error!r}"
+        elif self.fault in UNHEARD:
+            self.wrong = f"must not be noticed: {error}"
+        elif not begins or len(self.errors) != 1:
+            self.wrong = f"not an exact beginning, or told {len(self.errors)} times"
+
+    @property
+    def _ends_are_guessed(self) -> bool:
+        """Whether a reply that lasts about as long as its text may be taken for whole when nothing more comes.
+
+        A continuation has no end that the server tells, and a dead network looks like one.
+        """
+        return self.route == "continuations" and self.fault in SILENT
+
+    async def _play_again(self, tts: SmallestAITTS) -> None:
+        """After the fault: whole; at the latest when the (at most two) connections that died are found out."""
+        for patience in (2, 1, 0):
+            tts.audio_track = ear = Ear()
+            try:
+                async with asyncio.timeout(BOUND):
+                    await tts.synthesize(AGAIN)
+            except SmallestAIError as error:
+                if not patience or self.fault not in SILENT:
+                    self.wrong = f"not usable again: {error}"
+                continue
+            except TimeoutError:
+                self.wrong = "hung afterwards"
+            if ear.speech != tone(AGAIN):
+                self.wrong = self.wrong or "not whole afterwards"
+            return
+
+
+MOMENTS = (
+    "connecting",
+    "before first audio",
+    "in mid-segment",
+    "between segments",
+    "at the last chunk",
+    "after the last chunk",
+    "while idle",
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_faulty_network_is_not_heard_or_is_an_error_soon_after_an_exact_beginning(
+    fault: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    for name, seconds in SHORTENED.items():
+        monkeypatch.setattr(f"videosdk_plugins_smallestai.{name}", seconds)
+    cells = [Cell(route, fault, moment) for route in ROUTES for moment in MOMENTS]
+    at_once = asyncio.Semaphore(AT_ONCE[fault])
+
+    async def play(cell: Cell) -> None:
+        async with at_once:
+            await cell.play()
+
+    await asyncio.gather(*(play(cell) for cell in cells))
+    record_property("table", _table(fault, cells))
+    assert [str(cell) for cell in cells if cell.wrong] == []
+
+
+def _table(fault: str, cells: list[Cell]) -> str:
+    """What came of the cells, and after how many seconds."""
+    width = 21
+    lines = [f"{fault:<15}" + "".join(f"{moment:>{width}}" for moment in MOMENTS)]
+    for route in ROUTES:
+        row = [cell.outcome + ("!" if cell.wrong else "") for cell in cells if cell.route == route]
+        lines.append(f"{route:<15}" + "".join(f"{outcome:>{width}}" for outcome in row))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,47 @@
+"""A plugin on a local Waves server, whose voice shows every lost, doubled or swapped sample.
+
+Not in `conftest.py`: there is one of that name in each folder, and an import would find any of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from listening import Ear
+
+from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai.emulator import WavesEmulator
+
+__all__ = ["MakeStage", "Stage", "make_stage"]
+
+
+@dataclass
+class Stage:
+    """A plugin, the server that it speaks to, and the ear that listens."""
+
+    waves: WavesEmulator
+    tts: SmallestAITTS
+    ear: Ear
+    errors: list[str] = field(default_factory=list)
+
+
+MakeStage = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@asynccontextmanager
+async def make_stage(plugin: dict[str, Any] | None = None, **server: Any) -> AsyncIterator[Stage]:
+    """``async with make_stage(plugin={...}, complete=None, ...) as s``: keywords are the emulator's."""
+    async with WavesEmulator(voice="tone", **server) as waves:
+        tts = SmallestAITTS(**({"api_key": "sk_test", "base_url": waves.base_url} | (plugin or {})))
+        tts.loop = asyncio.get_running_loop()
+        tts.audio_track = Ear()
+        stage = Stage(waves, tts, tts.audio_track)
+        tts.on("error", lambda message: stage.errors.append(message))
+        try:
+            yield stage
+        finally:
+            await tts.aclose()
