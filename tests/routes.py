@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -14,7 +15,15 @@ ROUTES: dict[str, dict[str, Any]] = {
     "sse": {"model": "lightning_v3.1", "enable_streaming": False},
 }
 
+SECONDARY = ("unified", "sse")
+"""Routes whose parts the others have too: left to the full run, so that the short one stays short."""
+
 WEBSOCKETS = [name for name, plugin in ROUTES.items() if plugin.get("enable_streaming", True)]
 
-every_route = pytest.mark.parametrize("route", ROUTES)
-every_websocket = pytest.mark.parametrize("route", WEBSOCKETS)
+
+def _parameters(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SECONDARY else name for name in names]
+
+
+every_route = pytest.mark.parametrize("route", _parameters(ROUTES))
+every_websocket = pytest.mark.parametrize("route", _parameters(WEBSOCKETS))

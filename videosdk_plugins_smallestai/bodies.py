@@ -11,6 +11,12 @@ __all__ = ["PcmBody", "SseBody"]
 JSON_LIMIT = 64 * 1024
 """Bytes after which something that began like JSON is taken for audio after all."""
 
+HEADER_LIMIT = 64 * 1024
+"""Bytes in which the samples of a WAV file must begin. Real headers have 44, and some hundred with metadata."""
+
+EVENT_LIMIT = 8 * 1024 * 1024
+"""Bytes of one event. Real ones carry a second of audio; all of the longest request's, at half speed, is 6 MB."""
+
 _JSON_SO_FAR = re.compile(rb"[ \t\r\n]*([{\[][^\x00-\x08\x0b\x0c\x0e-\x1f]*)?")
 """JSON has no control characters but white space. A few samples of PCM have some: they are not held for long."""
 
@@ -35,7 +41,10 @@ class PcmBody:
             return b""
         if self._held.startswith(b"RIFF"):
             start = _riff_data(self._held)
-            return self._release(start) if start is not None else b""
+            if start is None:
+                self._held = self._held[:HEADER_LIMIT]  # beyond that it is no speech, and would fill the memory
+                return b""
+            return self._release(start)
         if len(self._held) <= JSON_LIMIT and _JSON_SO_FAR.fullmatch(self._held):
             return b""
         return self._release(0)
@@ -77,21 +86,33 @@ class SseBody:
     """A ``text/event-stream`` body, fed as it comes."""
 
     def __init__(self) -> None:
-        self._line = b""
+        self._line: list[bytes] = []  # the parts of a line without an end
         self._data: list[str] = []
+        self._size = 0  # of the event, so far
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Take bytes in, give the data of each finished event out."""
-        *lines, self._line = _LINE_END.split(self._line + chunk)
-        return [event for line in lines if (event := self._take(line)) is not None]
+        """Take bytes in, give the data of each finished event out; of one that is too long, that it is."""
+        cut = self._line[-1:] and self._line[-1].endswith(b"\r")
+        if not cut and b"\n" not in chunk and b"\r" not in chunk:
+            self._line.append(chunk)  # joined once, and not for each chunk: a line may have megabytes
+            lines = []
+        else:
+            *lines, rest = _LINE_END.split(b"".join(self._line) + chunk)
+            self._line = [rest]
+        events = [event for line in lines if (event := self._take(line)) is not None]
+        if self._size + sum(map(len, self._line)) > EVENT_LIMIT:
+            self._line, self._data, self._size = [], [], 0
+            events.append(f"(an event of more than {EVENT_LIMIT} bytes)")
+        return events
 
     def finish(self) -> list[str]:
         """At the end of the body: the event that no empty line has closed."""
-        lines, self._line = [self._line, b""], b""
+        lines, self._line = [b"".join(self._line), b""], []
         return [event for line in lines if (event := self._take(line)) is not None]
 
     def _take(self, line: bytes) -> str | None:
         text = line.decode("utf-8", "replace").removesuffix("\r")
+        self._size = self._size + len(line) if text else 0
         if text.startswith("data:"):
             self._data.append(text[5:].removeprefix(" "))
         if text or not self._data:

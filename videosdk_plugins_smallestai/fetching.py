@@ -70,7 +70,7 @@ class Fetcher:
             error = await self._attempt(passage)
             if passage.attempt_bytes:
                 self._link.route.spoke()
-            if error is None or (passage.delivered and isinstance(error, APIConnectionError)):
+            if error is None or passage.delivered:  # what fails after all was heard is no failure
                 passage.complete = True
             else:
                 passage.sent_at = None

@@ -94,7 +94,7 @@ class HttpRequest:
                 json=self._body,
                 headers=self._service.headers | {"Accept": self._accept},
                 timeout=timeout,
-                proxy=self._service.proxy(),
+                proxy=self._service.proxy(self._service.base_url),
                 allow_redirects=False,  # the key goes to the service that the user named, and nowhere else
             ) as response:
                 error = await self._receive(response)

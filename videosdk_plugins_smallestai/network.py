@@ -15,10 +15,11 @@ __all__ = ["is_loopback", "origin", "proxy_for", "trusted_authorities"]
 def proxy_for(url: str) -> str | None:
     """The proxy through which the environment has a host reached: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``.
 
-    A WebSocket takes the way of its scheme's sibling. A loopback host is never reached through a proxy.
+    A loopback host is never reached through a proxy. Nor is a plain ``ws``: it needs a tunnel, and aiohttp makes
+    one for TLS only.
 
     Args:
-        url: ``http`` or ``https``.
+        url: ``http``, ``https``, ``ws`` or ``wss``.
 
     Returns:
         An ``http`` or ``https`` URL, possibly with a password; ``None`` for the direct way.
@@ -27,12 +28,13 @@ def proxy_for(url: str) -> str | None:
         ValueError: The environment names something else. The message does not repeat it: it may hold a password.
     """
     parts = urlsplit(url)
-    proxy = urllib.request.getproxies_environment().get(parts.scheme)
+    scheme = "https" if parts.scheme == "wss" else parts.scheme
+    proxy = urllib.request.getproxies_environment().get(scheme) if scheme != "ws" else None
     if proxy is None or is_loopback(parts.hostname or "") or urllib.request.proxy_bypass(parts.netloc):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if not _is_proxy(proxy):
-        raise ValueError(f"The environment's {parts.scheme.upper()}_PROXY must be an http:// URL of a proxy")
+        raise ValueError(f"The environment's {scheme.upper()}_PROXY must be an http:// URL of a proxy")
     return proxy
 
 

@@ -25,6 +25,10 @@ CLOSE_ENOUGH = 0.8
 speak the same words in exactly the same time."""
 
 
+EARLY_WORDS = 1000
+"""Words told before any audio is played that are remembered. A request has at most 125, and a server gone mad must
+not fill the memory."""
+
 RELEASE_SILENCE = 0.5
 """Seconds without a chunk after which a part counts as spoken on a server that does not say so."""
 
@@ -285,9 +289,9 @@ class Passage:
             self._word_times = WordTimes(self.seconds_of(before))
         heard = self.seconds_of(self.attempt_bytes)
         start = self.seconds_of(self._origin) + self._word_times.place(word, heard)
-        if self.piece is None:
+        if self.piece is None and len(self._early_words) < EARLY_WORDS:
             self._early_words.append((word.text, start))
-        else:
+        elif self.piece is not None:
             self.piece.place(word.text, start)
             self._on_change()
 

@@ -74,10 +74,11 @@ class Service:
         connector = aiohttp.TCPConnector(ssl=network.trusted_authorities()) if secure else None
         return aiohttp.ClientSession(connector=connector, trace_configs=[_follows_no_redirect()])
 
-    def proxy(self) -> str | None:
-        """The proxy to connect through, as the environment says now. A caller's session decides by ``trust_env``.
+    def proxy(self, url: str) -> str | None:
+        """The proxy to connect through to a URL, as the environment says now.
 
-        (aiohttp's own ``trust_env`` knows nothing of ``wss``, and sends passwords of a ``.netrc``.)
+        A session of the caller's has its own, unless its ``trust_env`` says so. (That of aiohttp is no help: it knows
+        nothing of ``wss``, and puts the passwords of a ``.netrc`` in the place of the key.)
 
         Raises:
             APIConnectionError: The environment names no usable one.
@@ -85,7 +86,7 @@ class Service:
         if self._callers_session is not None and not getattr(self._callers_session, "trust_env", False):
             return None
         try:
-            return network.proxy_for(self.base_url)
+            return network.proxy_for(url)
         except ValueError as wrong:
             reason = str(wrong)
         raise APIConnectionError(f"{reason}. Correct it, or list the host in NO_PROXY", opening=True)
@@ -97,7 +98,7 @@ class Service:
             SmallestAIError: It could not be opened; `APITimeoutError` after `CONNECT_TIMEOUT`.
         """
         url = "ws" + self.base_url.removeprefix("http") + path
-        proxy = self.proxy()
+        proxy = self.proxy(url)
         # The error is raised outside the handler: aiohttp's exceptions carry the request's headers, and with them
         # the key, which must not hang on ours as its context.
         try:

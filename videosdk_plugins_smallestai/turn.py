@@ -221,7 +221,7 @@ class Turn:
     def _has_room(self) -> bool:
         if self._source.stopped:
             return True  # what is left is read, to be named in the error
-        if any(passage.error for passage in self._passages):
+        if any(passage.error and not passage.ended for passage in self._passages):
             return False  # a fallback provider needs all the text that is not taken
         if self._link.joins:
             return not self._passages or self._joined_has_room(self._passages[-1])

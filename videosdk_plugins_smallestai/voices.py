@@ -51,7 +51,7 @@ async def list_voices(service: Service) -> list[Voice]:
             service.base_url + PATH,
             headers=service.headers,
             timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-            proxy=service.proxy(),
+            proxy=service.proxy(service.base_url),
             allow_redirects=False,
         ) as response:
             text = await response.text(errors="replace")

@@ -217,3 +217,13 @@ async def test_a_client_that_leaves_cancels_its_request(serve: Any) -> None:
         await client.waves.idle()
         assert request.outcome == "cancelled"
         assert (await client.post("x"))[0] == 200
+
+
+async def test_the_clients_ids_are_echoed_in_the_headers_of_the_unified_routes(serve: Any) -> None:
+    async with serve() as client:
+        echoed = []
+        for path in (TTS, "/lightning-v3.1/get_speech"):
+            body = message("Hi", request_id="mine", session_id="call-7")
+            async with client.session.post(client.waves.base_url + path, json=body) as response:
+                echoed.append([response.headers.get(f"X-External-{name}-Id") for name in ("Request", "Session")])
+        assert echoed == [["mine", "call-7"], [None, None]]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hearing import is_beginning, is_whole
 from listening import Ear
 from proxy import FAULTS, UNHEARD, Proxy
 from routes import ROUTES
@@ -122,12 +123,12 @@ class Cell:
             yield part
 
     def _judge(self, error: BaseException | None, seconds: float) -> None:
-        whole = self.ear.speech == tone(TEXT)
+        whole = is_whole(self.ear, tone(TEXT))
         self.outcome = (
             ("whole" if whole else "guessed") if error is None else type(error).__name__.removesuffix("Error")
         )
         self.outcome += f" {seconds:.1f}"
-        begins = tone(TEXT).startswith(self.ear.speech)
+        begins = is_beginning(self.ear, tone(TEXT))
         if error is None and not whole and self._ends_are_guessed and begins:
             return
         if error is None:
@@ -160,7 +161,7 @@ class Cell:
                 continue
             except TimeoutError:
                 self.wrong = "hung afterwards"
-            if ear.speech != tone(AGAIN):
+            if not is_whole(ear, tone(AGAIN)):
                 self.wrong = self.wrong or "not whole afterwards"
             return
 

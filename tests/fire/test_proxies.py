@@ -74,13 +74,21 @@ async def test_https_proxy_is_the_way_to_https_and_wss(
         assert KEY not in "".join(tunnel.heads), "the proxy carries what it cannot read"
 
 
-@every_route
-async def test_http_proxy_is_the_way_to_http_and_ws(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("route", ["http", "sse"])
+async def test_http_proxy_is_the_way_to_http(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with far_away(route, "http") as (s, tunnel):
         monkeypatch.setenv("HTTP_PROXY", tunnel.url)
         await assert_spoken(s)
         assert all(f" http://{HOST}:" in line for line in tunnel.asked)
         assert tunnel.asked
+
+
+@every_websocket
+async def test_a_websocket_without_tls_takes_the_direct_way(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with far_away(route, "http") as (s, tunnel):
+        monkeypatch.setenv("HTTP_PROXY", tunnel.url)
+        assert HOST in str(await error_of(s)), "the host is unknown, but to the proxy"
+        assert not tunnel.asked
 
 
 async def test_a_proxy_without_a_scheme_is_one_of_http(monkeypatch: pytest.MonkeyPatch) -> None:

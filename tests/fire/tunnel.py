@@ -24,6 +24,7 @@ class Tunnel:
         self.status = status
         self.heads: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @property
     def asked(self) -> list[str]:
@@ -44,12 +45,16 @@ class Tunnel:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)  # until the transports have closed their sockets
 
     def close(self) -> None:
         """Accept nobody any more."""
         self._server.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -62,6 +67,7 @@ class Tunnel:
                 writer.write(f"HTTP/1.1 {self.status}\r\n\r\n".encode())
             if self.status.startswith("200"):
                 there = await asyncio.open_connection("127.0.0.1", self.to_port)
+                self._writers.append(there[1])
                 if not head.startswith(b"CONNECT"):
                     there[1].write(_direct(head))
                 await asyncio.gather(_pour(reader, there[1]), _pour(there[0], writer))

@@ -47,9 +47,9 @@ class Peer:
         return str(Path(path).absolute())
 
 
-SDK = Peer("smallestai_client.py", "smallestai", "PEERS_SMALLESTAI_PYTHON")
+SDK = Peer("smallestai_client.py", "smallestai==5.14.0", "PEERS_SMALLESTAI_PYTHON")
 OLD_SDK = Peer("smallestai_client.py", "smallestai==5.0.0", "PEERS_SMALLESTAI_OLD_PYTHON")
-LIVEKIT = Peer("livekit_client.py", "livekit-plugins-smallestai", "PEERS_LIVEKIT_PYTHON")
+LIVEKIT = Peer("livekit_client.py", "livekit-plugins-smallestai==1.8.9", "PEERS_LIVEKIT_PYTHON")
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ async def test_the_vendors_client_lists_the_voices() -> None:
 @pytest.mark.parametrize("way", ["streaming", "http"])
 async def test_the_vendors_clients_are_told_what_is_refused(way: str) -> None:
     def refuse(request: SpeechRequest) -> Fault:
-        return Refuse(400, {"message": "Invalid Voice ID"})
+        return Refuse(400, body={"message": "Invalid Voice ID"})
 
     async with emulator(fault=refuse) as waves:
         heard = await run(SDK, waves, way)

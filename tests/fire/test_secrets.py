@@ -1,0 +1,256 @@
+"""Whatever fails: the key is nowhere to be seen, and what is spoken is in no log and in no message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+from certificates import tls
+from leaks import KEY, assert_has_no_key, chain
+from listening import items
+from parrot import as_events, as_json, as_text, parrot, raw_parrot
+from routes import ROUTES, every_route
+from staging import Stage, make_stage
+from tunnel import Tunnel
+
+from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS
+from videosdk_plugins_smallestai.emulator import Break, Fault, Frames, Mute, NoAudio, Refuse, SpeechRequest
+
+SECRETS = (KEY, KEY[:12], KEY[-12:])
+"""A piece of a key is as bad."""
+
+SENTENCES = [
+    'My diagnosis is "hypochondria", Doctor.',
+    "मेरा नंबर गुप्त है, किसी को मत बताना।",
+    "And that is all of it.",
+]
+PRIVATE = ("hypochondria", "diagnosis is", "गुप्त है", "गुप्त".encode("unicode_escape").decode(), "all of it")
+"""What must not be read of them."""
+
+ECHO = f"for Bearer {KEY}, {SENTENCES[0]} {SENTENCES[1]} {SENTENCES[2]}"
+"""What a server might say that repeats everything."""
+
+ECHOED = json.dumps({"key": KEY, "text": " ".join(SENTENCES)})
+
+FAST: dict[str, Any] = {"first_audio": 0.0, "real_time_factor": 100.0}
+
+Scene = Callable[[dict[str, Any]], AbstractAsyncContextManager[Stage]]
+
+
+def on_emulator(**server: Any) -> Scene:
+    return lambda plugin: make_stage(plugin, **(FAST | server))
+
+
+def always(*faults: Fault) -> Scene:
+    return on_emulator(fault=lambda request: faults)
+
+
+def at(where: Callable[[], AbstractAsyncContextManager[str]]) -> Scene:
+    """A server that is not the emulator, by its address."""
+
+    @asynccontextmanager
+    async def scene(plugin: dict[str, Any]) -> AsyncIterator[Stage]:
+        async with where() as base_url, make_stage(plugin | {"base_url": base_url}) as s:
+            yield s
+
+    return scene
+
+
+@asynccontextmanager
+async def _nobody() -> AsyncIterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def _nowhere() -> AsyncIterator[str]:
+    yield "http://nowhere.invalid"
+
+
+@asynccontextmanager
+async def _behind_proxy(status: str) -> AsyncIterator[str]:
+    async with Tunnel(1, status) as tunnel:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("HTTPS_PROXY", tunnel.url)
+            environment.setenv("NO_PROXY", "")
+            yield "https://voice.test"
+
+
+def first(fault: Fault) -> Callable[[SpeechRequest], Fault | None]:
+    seen: list[str] = []
+
+    def choose(request: SpeechRequest) -> Fault | None:
+        seen.append(request.text)
+        return fault if len(seen) == 1 else None
+
+    return choose
+
+
+SCENES: dict[str, Scene] = {
+    "a wrong key": on_emulator(api_keys=["sk_other"]),
+    **{
+        f"refused with {status}": always(
+            Refuse(status, body={"message": ECHO}, headers={"X-Request-Id": KEY, "Retry-After": KEY})
+        )
+        for status in (400, 401, 403, 404, 429, 500)
+    },
+    "refused in the words of a validator": always(
+        Refuse(
+            400, body={"errors": [{"path": [KEY, "text"], "message": ECHO, "received": ECHO, "options": [ECHO]}]}
+        )
+    ),
+    "refused by a frame that is no JSON": always(Refuse(500, frame=ECHO)),
+    **{
+        f"a handshake refused with {status}": on_emulator(handshake=lambda connection, status=status: status)
+        for status in (401, 403, 404, 429, 500)
+    },
+    "a retired model": on_emulator(
+        retired={name: "MODEL_DEPRECATED" for name in ("lightning-v3.1", "lightning_v3.1")}
+    ),
+    "garbage": always(Frames(instead=ECHO)),
+    "binary garbage": always(Frames(instead=ECHO.encode())),
+    "garbage in JSON": always(Frames(instead=ECHOED)),
+    "no JSON, and not even text": always(Frames(instead=b"\xff" + ECHO.encode())),
+    "events of garbage": always(Frames(instead=f"data: {ECHO}\n\n", content_type="text/event-stream")),
+    "unknown frames, then a break": always(Frames(before=[ECHOED, ECHO]), Break(0.2, "reset")),
+    "a reset": always(Break(0.2, "reset")),
+    "a close": always(Break(0.2, "close")),
+    "silence": always(Break(0.2, "silence")),
+    "no answer": always(Mute()),
+    "no audio": always(NoAudio()),
+    "a break that is overcome": on_emulator(fault=first(Break(0.2, "reset"))),
+    "a refusal that is overcome": on_emulator(fault=first(Refuse(503, body={"message": ECHO}))),
+    "nothing": on_emulator(),
+    "a handshake without an end": on_emulator(handshake=lambda connection: "hang"),
+    "a parrot of text": at(lambda: parrot(as_text(200))),
+    "a parrot that refuses": at(lambda: parrot(as_text(400))),
+    "a parrot that fails": at(lambda: parrot(as_text(500))),
+    "a parrot that redirects": at(lambda: parrot(as_text(307))),
+    "a parrot of JSON": at(lambda: parrot(as_json(200))),
+    "a parrot of JSON that refuses": at(lambda: parrot(as_json(422))),
+    "a parrot of events": at(lambda: parrot(as_events(200))),
+    "what is no HTTP": at(raw_parrot),
+    "what begins like HTTP": at(lambda: raw_parrot(b"HTTP/1.1 200 OK\r\n")),
+    "a status line of its own": at(lambda: raw_parrot(b"HTTP/1.1 700 ")),
+    "chunks of no size": at(lambda: raw_parrot(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")),
+    "an upgrade to something else": at(lambda: raw_parrot(b"HTTP/1.1 101 Switching\r\nUpgrade: ")),
+    "nobody": at(_nobody),
+    "nowhere": at(_nowhere),
+    "a proxy that refuses": at(lambda: _behind_proxy("407 " + KEY)),
+    "a proxy that leads nowhere": at(lambda: _behind_proxy("200 OK")),
+    "an unknown authority": on_emulator(tls=tls()),
+}
+
+FAILS_BUT_ONCE = {"a break that is overcome", "a refusal that is overcome", "nothing"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes seconds with a listener is not what is tested here."""
+    package = "videosdk_plugins_smallestai."
+    monkeypatch.setattr(package + "service.CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(package + "turn.FIRST_AUDIO_TIMEOUT", 0.3)
+    monkeypatch.setattr(package + "http.BODY_SILENCE", 0.3)
+    monkeypatch.setattr(package + "turn.COMPLETE_WAIT", 0.3)
+    monkeypatch.setattr(package + "ending.COMPLETE_WAIT", 0.3)
+    monkeypatch.setattr(package + "retry.SERVER_DELAYS", (0.0,))
+    monkeypatch.setattr(package + "retry.RATE_DELAYS", (0.0,))
+    monkeypatch.setattr(package + "retry.RECONNECT_DELAYS", (0.0,))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_told(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The logs of everything, down to DEBUG, after each test."""
+    asyncio_logger = logging.getLogger("asyncio")
+    before = asyncio_logger.level
+    asyncio_logger.setLevel(logging.DEBUG)
+    with caplog.at_level(logging.DEBUG):
+        yield
+    asyncio_logger.setLevel(before)
+    for record in caplog.records:
+        assert_record_is_discreet(record)
+
+
+def assert_record_is_discreet(record: logging.LogRecord) -> None:
+    shown = logging.Formatter("%(message)s").format(record) + repr(vars(record)) + repr(record.args)
+    assert_without(shown, SECRETS)
+    if record.exc_info and record.exc_info[1] is not None:
+        assert_error_is_discreet(record.exc_info[1])
+    if record.name.startswith("videosdk_plugins_smallestai") and record.levelno > logging.DEBUG:
+        assert_without(shown, PRIVATE)
+
+
+def assert_error_is_discreet(error: BaseException) -> None:
+    """As a crash reporter would show it: with its chain, and with the local variables of each frame."""
+    assert_has_no_key(error)
+    assert_without("".join(traceback.format_exception(error)), (*SECRETS, *PRIVATE))
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert_without("".join(shown.format()), SECRETS)
+    for each in chain(error):
+        for text in (str(each), repr(each), repr(each.args), *getattr(each, "__notes__", ())):
+            assert_without(text, (*SECRETS, *PRIVATE))
+
+
+def assert_without(shown: str, secrets: tuple[str, ...]) -> None:
+    for secret in secrets:
+        assert secret not in shown, f"...{shown[max(0, shown.index(secret) - 300) :][:600]}..."
+
+
+def assert_plugin_is_discreet(tts: SmallestAITTS) -> None:
+    for shown in (str(tts), repr(tts), repr(vars(tts)), *(repr(vars(part)) for part in (tts._transport,))):
+        assert_without(shown, SECRETS)
+
+
+async def failure_of(s: Stage) -> BaseException | None:
+    """What a reply raises. Here, so that no frame above has the key in a local variable."""
+    try:
+        async with asyncio.timeout(20):
+            await s.tts.prewarm()
+            await s.tts.synthesize(items(SENTENCES))
+    except Exception as error:
+        return error
+    return None
+
+
+@every_route
+@pytest.mark.parametrize("scene", SCENES)
+async def test_a_failure_tells_neither_the_key_nor_the_text(route: str, scene: str) -> None:
+    asyncio.get_running_loop().set_debug(True)
+    async with SCENES[scene](ROUTES[route] | {"api_key": KEY, "timeout": 0.5}) as s:
+        error = await failure_of(s)
+        assert_plugin_is_discreet(s.tts)
+        if error is not None:
+            assert isinstance(error, SmallestAIError)
+            assert s.errors == [str(error)]
+            assert_error_is_discreet(error)
+        elif not scene.startswith("a handshake"):  # HTTP has none
+            assert scene in FAILS_BUT_ONCE or route in ("continuations", "websocket", "unified"), "it fails"
+        try:
+            await s.tts.voices()
+        except SmallestAIError as told:
+            assert_error_is_discreet(told)
+
+
+@every_route
+@pytest.mark.parametrize("how", ["aclose", "interrupt", "cancel"])
+async def test_an_end_in_the_middle_tells_neither_the_key_nor_the_text(route: str, how: str) -> None:
+    asyncio.get_running_loop().set_debug(True)
+    async with make_stage(ROUTES[route] | {"api_key": KEY}, first_audio=0.0) as s:
+        speaking = asyncio.ensure_future(failure_of(s))
+        await s.ear.hears(0.3)
+        if how == "cancel":
+            speaking.cancel()
+        else:
+            await getattr(s.tts, how)()
+        [outcome] = await asyncio.gather(speaking, return_exceptions=True)
+        assert_plugin_is_discreet(s.tts)
+        assert outcome is None or isinstance(outcome, asyncio.CancelledError)
