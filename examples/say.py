@@ -166,6 +166,11 @@ async def service() -> AsyncIterator[dict[str, Any]]:
         yield {"api_key": OFFLINE_KEY, "base_url": waves.base_url}
 
 
+def show_word(event: dict[str, str]) -> None:
+    """Print a word at the moment when it is heard."""
+    print(event["word"], end=" ", flush=True)
+
+
 def save(heard: Heard, sample_rate: int, path: Path) -> None:
     """Write what was heard as a WAV file."""
     with wave.open(str(path), "wb") as file:
@@ -182,7 +187,11 @@ async def say(options: argparse.Namespace) -> str:
     if not options.output.parent.is_dir():
         raise CannotSayError(f"there is no folder {options.output.parent}: create it, or choose another with -o")
     async with service() as address, SmallestAITTS(**address, **arguments(options)) as tts:
+        if options.words:
+            tts.on("word_spoken", show_word)
         heard, sample_rate = await play(tts, options.text)
+        if options.words:
+            print()
     save(heard, sample_rate, options.output)
     return f"{options.output}: {heard.summary(sample_rate)}"
 
@@ -196,6 +205,7 @@ def arguments(options: argparse.Namespace) -> dict[str, Any]:
         "speed": options.speed,
         "sample_rate": options.sample_rate,
         "enable_streaming": False if options.http else None,
+        "word_timestamps": True if options.words else None,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -211,6 +221,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--language", help="such as en, hi")
     parser.add_argument("--speed", type=float, help="0.5 to 2.0")
     parser.add_argument("--sample-rate", type=int, help="what the service is asked for: 8000, 16000, 24000, 44100")
+    parser.add_argument("--words", action="store_true", help="show each word as it is spoken")
     parser.add_argument("--verbose", action="store_true", help="show what the framework and the plugin log")
     return parser.parse_args(argv)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from .discretion import without_speech
+
 __all__ = [
     "APIConnectionError",
     "APITimeoutError",
@@ -40,6 +44,12 @@ class SmallestAIError(RuntimeError):
         self.request_id = request_id
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.unspoken = ""
+
+    def conceal(self, spoken: Iterable[str]) -> None:
+        """Take what a server has repeated of some texts out of the message."""
+        spoken = list(spoken)
+        self.args = tuple(without_speech(str(part), spoken) for part in self.args)
+        self.request_id = without_speech(self.request_id, spoken) if self.request_id else None
 
     def __str__(self) -> str:
         text = super().__str__()

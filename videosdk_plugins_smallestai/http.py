@@ -85,9 +85,15 @@ class HttpRequest:
         Raises:
             SmallestAIError: It was refused, failed, or broke in the middle.
         """
-        # As in Service.connect: raised outside the handlers, so that no exception with our headers hangs on it.
+        try:
+            error = await self._ask()
+        finally:
+            self._on_end()
+        if error is not None:
+            raise error  # here, as in Service.connect
+
+    async def _ask(self) -> SmallestAIError | None:
         timeout = aiohttp.ClientTimeout(total=self._timeout, sock_connect=CONNECT_TIMEOUT)
-        error: SmallestAIError | None = None
         try:
             async with self._service.session().post(
                 self._service.base_url + self._model.http,
@@ -97,21 +103,17 @@ class HttpRequest:
                 proxy=self._service.proxy(self._service.base_url),
                 allow_redirects=False,  # the key goes to the service that the user named, and nowhere else
             ) as response:
-                error = await self._receive(response)
+                return await self._receive(response)
         except _SilentBodyError:
-            error = APIConnectionError(
+            return APIConnectionError(
                 f"The answer stopped for {BODY_SILENCE:g} s in the middle", request_id=self._server_id
             )
         except aiohttp.ConnectionTimeoutError:
-            error = APITimeoutError(f"Connecting took longer than {CONNECT_TIMEOUT:g} s. Check the network")
+            return APITimeoutError(f"Connecting took longer than {CONNECT_TIMEOUT:g} s. Check the network")
         except TimeoutError:
-            error = self._out_of_time()
+            return self._out_of_time()
         except (aiohttp.ClientError, OSError) as failure:
-            error = self._service.translate(failure, "request speech")
-        finally:
-            self._on_end()
-        if error is not None:
-            raise error
+            return self._service.translate(failure, "request speech")
 
     def release(self, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> None:
         """Nothing to do: the end of a body is never guessed."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .discretion import without_secret
 from .errors import (
     APIConnectionError,
     AuthenticationError,
@@ -39,7 +40,6 @@ __all__ = [
     "parse_frame",
     "parse_sse",
     "websocket_body",
-    "without_secret",
 ]
 
 SERVER_TEXT_LIMIT = 500
@@ -447,11 +447,6 @@ def _classify(status: int, said: str) -> type[SmallestAIError]:
         default = InvalidRequestError if status >= 400 else ServerError
         kind = next((k for pattern, k in _SPEAKING_TEXT if re.search(pattern, said, re.I)), default)
     return kind or ServerError
-
-
-def without_secret(text: str, secret: str) -> str:
-    """A text with the API key replaced, as it is and as it would stand in JSON that could not be parsed."""
-    return text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***") if secret else text
 
 
 def _quote(value: object, secret: str) -> str:

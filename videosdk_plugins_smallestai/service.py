@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from . import network, protocol
+from .discretion import without_secret
 from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 
 __all__ = ["Service"]
@@ -97,29 +98,32 @@ class Service:
         Raises:
             SmallestAIError: It could not be opened; `APITimeoutError` after `CONNECT_TIMEOUT`.
         """
-        url = "ws" + self.base_url.removeprefix("http") + path
-        proxy = self.proxy(url)
-        # The error is raised outside the handler: aiohttp's exceptions carry the request's headers, and with them
-        # the key, which must not hang on ours as its context.
+        # What failed is raised here and not in a handler: aiohttp's exceptions carry the request's headers, and with
+        # them the key, which must not hang on ours as its context, nor be in a frame of its traceback.
+        outcome = await self._handshake("ws" + self.base_url.removeprefix("http") + path)
+        if isinstance(outcome, SmallestAIError):
+            raise outcome
+        return outcome
+
+    async def _handshake(self, url: str) -> aiohttp.ClientWebSocketResponse | SmallestAIError:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 return await self.session().ws_connect(
                     url,
                     headers=self.headers,
-                    proxy=proxy,
+                    proxy=self.proxy(url),
                     heartbeat=HEARTBEAT,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
                     max_msg_size=MAX_FRAME,
                 )
         except TimeoutError:
-            error: SmallestAIError = APITimeoutError(
+            return APITimeoutError(
                 f"Opening the WebSocket took longer than {CONNECT_TIMEOUT:g} s. Check the network, or base_url"
             )
         except _RedirectError as redirect:
-            error = self.redirected(redirect.status, redirect.location)
+            return self.redirected(redirect.status, redirect.location)
         except (aiohttp.ClientError, OSError, ValueError) as failure:
-            error = self.translate(failure, "open the WebSocket")
-        raise error
+            return self.translate(failure, "open the WebSocket")
 
     def translate(self, failure: Exception, doing: str) -> SmallestAIError:
         """Our error for one of aiohttp's, made of nothing but text without the key."""
@@ -145,11 +149,11 @@ class Service:
     def request_id(self, response: aiohttp.ClientResponse) -> str | None:
         """The server's id of a request, where it told one."""
         told = response.headers.get("X-Request-Id") or response.headers.get("X-Session-Id")
-        return protocol.without_secret(told, self.secret)[: protocol.ID_LIMIT] if told else None
+        return without_secret(told, self.secret)[: protocol.ID_LIMIT] if told else None
 
     def redirected(self, status: int, location: str | None, request_id: str | None = None) -> APIConnectionError:
         """The error for a redirect. It is not followed: the key goes where the user sends it, and nowhere else."""
-        there = protocol.without_secret(network.origin(location or ""), self.secret) or "another address"
+        there = without_secret(network.origin(location or ""), self.secret) or "another address"
         error = APIConnectionError(
             f"HTTP {status}: {self.base_url} redirects to {there}, where the key is not sent. Check base_url",
             request_id=request_id,
@@ -173,7 +177,7 @@ class Service:
         return f"{self._reason(failure)}. Check the network, or base_url"
 
     def _reason(self, failure: Exception) -> str:
-        said = protocol.without_secret(str(failure), self.secret)
+        said = without_secret(str(failure), self.secret)
         return said[: protocol.SERVER_TEXT_LIMIT] or type(failure).__name__
 
     async def aclose(self) -> None:

@@ -176,6 +176,7 @@ class Turn:
             self._drop_requests()
         if isinstance(failure, SmallestAIError):
             failure.unspoken = self._unspoken()
+            failure.conceal(passage.text for passage in self._passages)
         if failure or self._text_error:
             raise failure or self._text_error  # type: ignore[misc]
 

@@ -44,8 +44,13 @@ async def list_voices(service: Service) -> list[Voice]:
     Raises:
         SmallestAIError: It does not tell.
     """
-    body: Any = None
-    error: SmallestAIError | None = None
+    answer = await _ask(service)
+    if isinstance(answer, SmallestAIError):
+        raise answer  # here, as in Service.connect
+    return answer
+
+
+async def _ask(service: Service) -> list[Voice] | SmallestAIError:
     try:
         async with service.session().get(
             service.base_url + PATH,
@@ -54,27 +59,27 @@ async def list_voices(service: Service) -> list[Voice]:
             proxy=service.proxy(service.base_url),
             allow_redirects=False,
         ) as response:
-            text = await response.text(errors="replace")
-            if response.status == 200:
-                body = _load(text)
-            elif 300 <= response.status < 400:
-                error = service.redirected(response.status, response.headers.get("Location"))
-            else:
-                error = protocol.json_error(
-                    response.status,
-                    text,
-                    request_id=service.request_id(response),
-                    retry_after=seconds(response.headers.get("Retry-After")),
-                    secret=service.secret,
-                )
+            return _understand(service, response, await response.text(errors="replace"))
     except TimeoutError:
-        error = APITimeoutError(f"No list of voices within {TIMEOUT:g} s. Check the network")
+        return APITimeoutError(f"No list of voices within {TIMEOUT:g} s. Check the network")
     except (aiohttp.ClientError, OSError) as failure:
-        error = service.translate(failure, "list the voices")
-    if error is not None:
-        raise error
+        return service.translate(failure, "list the voices")
+
+
+def _understand(service: Service, response: aiohttp.ClientResponse, text: str) -> list[Voice] | SmallestAIError:
+    if 300 <= response.status < 400:
+        return service.redirected(response.status, response.headers.get("Location"))
+    if response.status != 200:
+        return protocol.json_error(
+            response.status,
+            text,
+            request_id=service.request_id(response),
+            retry_after=seconds(response.headers.get("Retry-After")),
+            secret=service.secret,
+        )
+    body = _load(text)
     if not isinstance(body, dict) or not isinstance(body.get("voices"), list):
-        raise ServerError("The service answered something that is no list of voices")
+        return ServerError("The service answered something that is no list of voices")
     return [_voice(item) for item in body["voices"] if isinstance(item, dict) and item.get("voiceId")]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from hearing import is_whole
+from hearing import is_beginning, is_whole
 from listening import Ear, assert_same
 from routes import ROUTES, WEBSOCKETS
 from staging import MakeStage, Stage
@@ -145,6 +145,9 @@ async def test_harmless_nonsense_is_not_heard(stage: MakeStage, route: str) -> N
     async def play(name: str, make: Make) -> None:
         async with stage(ROUTES[route] | {"word_timestamps": "word" in name}, fault=make, **FAST) as s:
             error = await reply(s)
+            if name == "error after complete" and route == "continuations":
+                assert is_beginning(s.ear, tone(TEXT))  # it may be the error of a release that is still to come
+                return
             assert error is None, name
             after_all = name == "audio after complete" and route == "continuations"  # it only says: a release
             assert is_whole(s.ear, tone(TEXT) + LATE * after_all), name

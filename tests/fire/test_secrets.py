@@ -113,9 +113,7 @@ SCENES: dict[str, Scene] = {
         f"a handshake refused with {status}": on_emulator(handshake=lambda connection, status=status: status)
         for status in (401, 403, 404, 429, 500)
     },
-    "a retired model": on_emulator(
-        retired={name: "MODEL_DEPRECATED" for name in ("lightning-v3.1", "lightning_v3.1")}
-    ),
+    "a retired model": on_emulator(retired=dict.fromkeys(("lightning-v3.1", "lightning_v3.1"), "MODEL_DEPRECATED")),
     "garbage": always(Frames(instead=ECHO)),
     "binary garbage": always(Frames(instead=ECHO.encode())),
     "garbage in JSON": always(Frames(instead=ECHOED)),
