@@ -23,6 +23,14 @@ def stage() -> MakeStage:
     return make_stage
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fire takes its time: it is left to the full run."""
+    for item in items:
+        if "fire" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the tables that tests left with ``record_property("table", text)``, from all workers."""
     for reports in terminalreporter.stats.values():

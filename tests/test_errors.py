@@ -242,6 +242,18 @@ async def test_json_with_a_good_status_instead_of_speech(
         assert error.request_id is not None
 
 
+@pytest.mark.parametrize("route", ["http", "sse"])
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/plain", "text/event-stream"])
+async def test_a_page_instead_of_speech_is_not_played(
+    stage: MakeStage, no_retries: None, route: str, kind: str
+) -> None:
+    page = Frames(instead="<html>Please log in to the network</html>", content_type=kind)
+    async with stage(plugin(route), fault=lambda request: page, **FAST) as s:
+        error = await error_of(s)
+        assert type(error) is ServerError
+        assert "Please log in" in str(error)
+
+
 async def test_an_error_among_the_events(stage: MakeStage, no_retries: None) -> None:
     events = 'data: {"status":"500","done":true,"error":"Out of memory"}\n\n'
     fault = Frames(instead=events, content_type="text/event-stream")

@@ -51,7 +51,7 @@ FAILURES: dict[str, tuple[Exception, type[SmallestAIError], bool | None]] = {
     "a proxy that refuses": (
         aiohttp.ClientHttpProxyError(REQUEST, (), status=407, message=f"Bearer {KEY}", headers=HEADERS),
         APIConnectionError,
-        False,
+        True,
     ),
     "a reset while the request is being written": (
         aiohttp.ClientOSError(104, "Cannot write"),

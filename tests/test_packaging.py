@@ -108,7 +108,7 @@ def test_the_installed_version_satisfies_a_requirement_on_the_plugin_it_replaces
 def test_at_run_time_only_aiohttp_and_the_framework_are_required() -> None:
     required = importlib.metadata.requires("videosdk-plugins-smallestai") or []
     always = {requirement.replace(" ", "") for requirement in required if "extra ==" not in requirement}
-    assert always == {"aiohttp>=3.9", "videosdk-agents>=1.0.30"}
+    assert always == {"aiohttp>=3.11", "videosdk-agents>=1.0.30"}
 
 
 def test_the_readme_has_the_two_commands_each_with_its_own_set_up() -> None:

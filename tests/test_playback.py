@@ -294,7 +294,7 @@ async def test_what_remains_to_be_heard_is_what_was_added_and_not_yet_played() -
     await playback.write(sine(0.5, 16000))
     await playback.write(sine(0.5, 16000))
     await asyncio.sleep(0.05)
-    assert playback.remaining == pytest.approx(1.0 - (loop.time() - began), abs=0.02)
+    assert playback.remaining == pytest.approx(1.0 - (loop.time() - began), abs=0.1)
     assert playback.seconds == pytest.approx(1.0, abs=0.01)
     assert playback.gaps == []
 

@@ -397,11 +397,11 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_of_100_000_characters_is_cut_within_two_seconds(name: str) -> None:
+def test_hostile_text_of_100_000_characters_is_cut_in_reasonable_time(name: str) -> None:
     text = HOSTILE[name]
     began = time.perf_counter()
     streamed, whole = heard([text]), [segment.text for segment in split(text)]
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 30  # 0.5 s on an idle machine; a quadratic cut takes minutes
     for found in (streamed, whole):
         assert all(0 < len(piece) <= MAX_SEGMENT and is_speakable(piece) for piece in found)
         if is_speakable(text) and name != "only accents":

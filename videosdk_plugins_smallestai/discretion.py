@@ -11,7 +11,7 @@ TELLING_RUN = 12
 """Characters of a text, or of a key, that are no coincidence and tell something."""
 
 TELLING_TEXT = 6
-"""Characters of a whole text from which the same holds: messages have words like ``Yes`` and ``400`` of their own."""
+"""Characters of a whole text from which the same holds: messages have ``voice`` and ``400`` of their own."""
 
 
 def without_secret(text: str, secret: str) -> str:

@@ -129,10 +129,14 @@ class HttpRequest:
         self._server_id = self._service.request_id(response)
         if 300 <= response.status < 400:
             return self._service.redirected(response.status, response.headers.get("Location"), self._server_id)
-        if response.status != 200:
+        if response.status != 200 or self._is_page(response):
             return await self._refusal(response)
         self._on_event(Answered())
         return await (self._receive_events(response) if self._model.sse else self._receive_pcm(response))
+
+    def _is_page(self, response: aiohttp.ClientResponse) -> bool:
+        """Whether it is what a gateway or captive portal answers with a good status. Played, it would be noise."""
+        return not self._model.sse and response.content_type.startswith("text/")
 
     async def _receive_pcm(self, response: aiohttp.ClientResponse) -> SmallestAIError | None:
         body = PcmBody()

@@ -78,8 +78,8 @@ class Service:
     def proxy(self, url: str) -> str | None:
         """The proxy to connect through to a URL, as the environment says now.
 
-        A session of the caller's has its own, unless its ``trust_env`` says so. (That of aiohttp is no help: it knows
-        nothing of ``wss``, and puts the passwords of a ``.netrc`` in the place of the key.)
+        A session of the caller's has its own, unless its ``trust_env`` says so. (aiohttp itself then does nothing
+        for ``wss``, and would put the passwords of a ``.netrc`` in the place of the key.)
 
         Raises:
             APIConnectionError: The environment names no usable one.
@@ -98,8 +98,8 @@ class Service:
         Raises:
             SmallestAIError: It could not be opened; `APITimeoutError` after `CONNECT_TIMEOUT`.
         """
-        # What failed is raised here and not in a handler: aiohttp's exceptions carry the request's headers, and with
-        # them the key, which must not hang on ours as its context, nor be in a frame of its traceback.
+        # What failed is raised here and not in a handler: aiohttp's exceptions carry the request's headers, and
+        # with them the key, which must not hang on ours as its context, nor be in a frame of its traceback.
         outcome = await self._handshake("ws" + self.base_url.removeprefix("http") + path)
         if isinstance(outcome, SmallestAIError):
             raise outcome

@@ -93,7 +93,7 @@ async def test_a_strange_text_is_spoken_or_skipped(stage: MakeStage, route: str)
             assert s.errors == [], name
             assert_speakable(s.waves.requests, joined=joined)
             whole = b"".join(request.audio for request in s.waves.requests)
-            while joined and not is_whole(s.ear, whole):  # what is late on a busy machine is heard all the same
+            while joined and not is_whole(s.ear, whole):  # noqa: ASYNC110 - late on a busy machine, and heard all the same
                 await asyncio.sleep(0.1)
             assert is_whole(s.ear, whole), name
 

@@ -1,0 +1,204 @@
+"""Many replies on many instances, with what goes wrong in a day: each is whole or an error, and nothing piles up.
+
+The long form is `pytest -m soak tests/fire/test_soak.py -s`. The seed is printed; `SOAK_SEED=...` repeats a run's
+choices, though not its timing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hearing import is_beginning, is_whole
+from listening import Ear, tokens
+from proxy import Proxy
+from routes import ROUTES
+
+from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS
+from videosdk_plugins_smallestai.emulator import (
+    Break,
+    ChunkBytes,
+    Frames,
+    NoAudio,
+    Refuse,
+    SpeechRequest,
+    Stall,
+    WavesEmulator,
+    tone,
+)
+
+SENTENCES = (
+    "Here is one.",
+    "The second comes now.",
+    "A third.",
+    "And this one is the last of them all.",
+    "Yes, four.",
+)
+
+BOUND = 60.0
+"""Seconds for one reply, with its faults, on a machine that fifty instances keep busy."""
+
+FAULTS: tuple[Callable[[random.Random], Any], ...] = (
+    lambda chance: Stall(chance.uniform(0.1, 0.6), after=chance.uniform(0.0, 1.0)),
+    lambda chance: Break(chance.uniform(0.0, 1.0), "close"),
+    lambda chance: Break(chance.uniform(0.0, 1.0), "reset"),
+    lambda chance: Refuse(chance.choice((400, 429, 500, 503))),
+    lambda chance: NoAudio(),
+    lambda chance: ChunkBytes([chance.randint(100, 5000)]),
+    lambda chance: Frames(before=["nonsense"]),
+    lambda chance: Frames(
+        before=['{"status": "chunk", "external_request_id": "nobody", "data": {"audio": "AAAA"}}']
+    ),
+)
+
+
+@dataclass
+class Size:
+    """What the process holds."""
+
+    tasks: int
+    sockets: int
+    bytes: int
+
+    @classmethod
+    def now(cls) -> Size:
+        gc.collect()
+        with open("/proc/self/statm") as status:
+            pages = int(status.read().split()[1])
+        return cls(len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd")), pages * 4096)
+
+
+@dataclass
+class Caller:
+    """One instance, on its own server and network."""
+
+    number: int
+    replies: int
+    seed: int
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    async def call(self, rested: asyncio.Barrier, sizes: list[Size]) -> None:
+        chance = random.Random(f"{self.seed} {self.number}")
+        route = list(ROUTES)[self.number % len(ROUTES)]
+        async with (
+            # The emulator's log would grow with every reply.
+            WavesEmulator(voice="tone", real_time_factor=50.0, first_audio=0.02, idle_timeout=None) as waves,
+            Proxy(waves.port, self.number) as proxy,
+        ):
+            base_url = waves.base_url.replace(str(waves.port), str(proxy.port))
+            tts = SmallestAITTS(api_key="sk_test", base_url=base_url, **ROUTES[route])
+            tts.loop = asyncio.get_running_loop()
+            try:
+                early = min(10, max(2, self.replies // 4))
+                for count in range(self.replies):
+                    if count == early:
+                        await self._rest(tts, waves, rested, sizes)
+                    await self._reply(tts, waves, proxy, chance)
+                    waves.requests.clear()
+                    waves.connections.clear()
+                await self._rest(tts, waves, rested, sizes)
+            finally:
+                await tts.aclose()
+
+    async def _rest(
+        self, tts: SmallestAITTS, waves: WavesEmulator, rested: asyncio.Barrier, sizes: list[Size]
+    ) -> None:
+        """All instances at once: nothing is left but what a fresh reply needs."""
+        waves.fault = None
+        tts.audio_track = Ear()
+        await tts.synthesize("Rest.")
+        tts.audio_track = Ear()
+        await asyncio.sleep(1.0)
+        if await rested.wait() == 0:
+            sizes.append(Size.now())
+        await rested.wait()
+
+    async def _reply(self, tts: SmallestAITTS, waves: WavesEmulator, proxy: Proxy, chance: random.Random) -> None:
+        text = " ".join(chance.sample(SENTENCES, chance.randint(1, 3)))
+        waves.fault = self._faults(chance)
+        if chance.random() < 0.2:
+            await waves.close_connections(chance.choice(("idle", "close", "reset")))
+        tts.audio_track = ear = Ear()
+        errors: list[str] = []
+        tts.on("error", noted := lambda message: errors.append(message))
+        speaking = asyncio.ensure_future(tts.synthesize(tokens(text) if chance.random() < 0.7 else text))
+        meddling = asyncio.ensure_future(self._meddle(tts, proxy, speaking, chance))
+        outcome = "whole"
+        try:
+            async with asyncio.timeout(BOUND):
+                await asyncio.wait({speaking})
+            speaking.result()
+        except SmallestAIError as error:
+            outcome = type(error).__name__
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+        stopped = await meddling
+        tts.off("error", noted)
+        where = f"instance {self.number}: {text!r}: {outcome}, {stopped}"
+        if outcome == "whole" and not stopped:
+            assert is_whole(ear, tone(text)), where
+        else:
+            assert is_beginning(ear, tone(text)), where
+        assert len(errors) == (outcome not in ("whole", "cancelled")), where
+        self.outcomes[stopped or outcome] += 1
+
+    def _faults(self, chance: random.Random) -> Callable[[SpeechRequest], Any]:
+        def fault(request: SpeechRequest) -> Any:
+            return chance.choice(FAULTS)(chance) if chance.random() < 0.25 else None
+
+        return fault
+
+    async def _meddle(
+        self, tts: SmallestAITTS, proxy: Proxy, speaking: asyncio.Task[None], chance: random.Random
+    ) -> str:
+        """Do something to a reply, or nothing. Returns what ended it."""
+        kind = chance.choice(("",) * 4 + ("interrupt", "cancel", "prewarm", "cut", "reset"))
+        await asyncio.wait({speaking}, timeout=chance.uniform(0.0, 0.3))
+        if speaking.done() or not kind:
+            return ""
+        if kind == "interrupt":
+            await tts.interrupt()
+        elif kind == "cancel":
+            speaking.cancel()
+        elif kind == "prewarm":
+            await tts.prewarm()
+        elif kind == "cut":
+            proxy.cut()
+        else:
+            proxy.reset()
+        return kind if kind in ("interrupt", "cancel") else ""
+
+
+@pytest.mark.parametrize(
+    ("instances", "replies"), [(5, 8), pytest.param(50, 200, marks=pytest.mark.soak)], ids=["short", "long"]
+)
+async def test_a_day_of_replies_leaves_nothing_behind(
+    instances: int, replies: int, record_property: Callable[[str, object], None]
+) -> None:
+    seed = int(os.environ.get("SOAK_SEED", random.randrange(1_000_000)))
+    print(f"SOAK_SEED={seed}")
+    gc.freeze()
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    rested, sizes = asyncio.Barrier(instances), []
+    callers = [Caller(number, replies, seed) for number in range(instances)]
+    async with asyncio.TaskGroup() as tasks:
+        for caller in callers:
+            tasks.create_task(caller.call(rested, sizes))
+    early, late = sizes
+    outcomes = sum((caller.outcomes for caller in callers), Counter[str]())
+    record_property("table", f"soak, SOAK_SEED={seed}: {dict(outcomes)}\n  early {early}\n  late  {late}\n")
+    assert outcomes.total() == instances * replies
+    assert outcomes["whole"] > instances * replies / 3
+    assert late.tasks <= early.tasks + instances
+    assert late.sockets <= early.sockets + 2 * instances
+    assert late.bytes - early.bytes < 20e6 + 0.2 * early.bytes
+    gc.collect()
+    assert complaints == []
