@@ -71,7 +71,7 @@ async def test_a_stall_that_is_shorter_than_what_is_buffered_is_not_heard(stage:
 
 
 @every_route
-@pytest.mark.parametrize("complete", [0.0, None], ids=["at once", "never"])
+@pytest.mark.parametrize("complete", [pytest.param(0.0, marks=pytest.mark.slow), None], ids=["at once", "never"])
 @pytest.mark.parametrize("after", [0.3, 3.0])
 async def test_a_stall_of_three_seconds_is_a_gap_and_loses_nothing(
     stage: MakeStage, route: str, after: float, complete: float | None
@@ -95,7 +95,9 @@ async def test_chunks_of_odd_sizes_lose_nothing(stage: MakeStage, route: str) ->
 
 
 @every_websocket
-@pytest.mark.parametrize("complete", [0.0, 4.0, None], ids=["at once", "late", "never"])
+@pytest.mark.parametrize(
+    "complete", [0.0, pytest.param(4.0, marks=pytest.mark.slow), None], ids=["at once", "late", "never"]
+)
 async def test_a_server_that_does_not_echo_ids_is_heard_whole(
     stage: MakeStage, route: str, complete: float | None
 ) -> None:
@@ -122,6 +124,7 @@ async def test_audio_that_comes_after_the_guessed_end_is_still_heard(stage: Make
         assert_same(bytes(s.ear.heard).replace(b"\0\0", b""), tone(text).replace(b"\0\0", b""))
 
 
+@pytest.mark.slow
 @every_websocket
 async def test_late_audio_is_dropped_once_the_next_reply_speaks(
     stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture

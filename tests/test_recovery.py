@@ -48,7 +48,9 @@ def now() -> float:
 
 
 @every_route
-@pytest.mark.parametrize("requests", [{0}, {1, 3}], ids=["once", "in two segments"])
+@pytest.mark.parametrize(
+    "requests", [{0}, pytest.param({1, 3}, marks=pytest.mark.slow)], ids=["once", "in two segments"]
+)
 @pytest.mark.parametrize("how", ["close", "reset", "silence"])
 async def test_a_broken_connection_is_not_heard(stage: MakeStage, route: str, how: str, requests: set[int]) -> None:
     async with stage(ROUTES[route], fault=at_first(Break(0.3, how), requests)) as s:
@@ -204,6 +206,7 @@ async def test_an_account_with_one_request_at_a_time_is_heard_whole(
         assert len(refused) <= 1, "requests are not sent ahead once the account has refused one"
 
 
+@pytest.mark.slow
 async def test_an_account_whose_slots_are_freed_by_a_late_complete_is_heard_whole(stage: MakeStage) -> None:
     text = "One is spoken now. Two comes after it."
     async with stage(concurrency=1, slot_freed="complete", complete=4.0) as s:
@@ -211,6 +214,7 @@ async def test_an_account_whose_slots_are_freed_by_a_late_complete_is_heard_whol
         assert_whole(s, text)
 
 
+@pytest.mark.slow
 @every_websocket
 async def test_audio_that_is_implausibly_short_is_asked_for_once_more(
     stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture

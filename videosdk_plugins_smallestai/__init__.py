@@ -16,10 +16,10 @@ from .errors import (
 )
 from .models import SmallestAIModel
 from .version import __version__
-from .voices import Voice
 
 if TYPE_CHECKING:
     from .tts import SmallestAITTS
+    from .voices import Voice
 
 __all__ = [
     "APIConnectionError",
@@ -39,13 +39,16 @@ __all__ = [
 if not TYPE_CHECKING:  # for a type checker a module with __getattr__ would have every name
 
     def __getattr__(name: str) -> Any:
-        """Import the class when it is first asked for.
+        """Import these two when they are first asked for.
 
-        It brings the whole framework with it, which takes seconds; the emulator and the errors do without.
+        The class brings the whole framework with it, which takes seconds, and a voice aiohttp; the emulator, the
+        errors and the pytest plugin do without.
         """
         if name == "SmallestAITTS":
-            from .tts import SmallestAITTS
-
-            globals()[name] = SmallestAITTS
-            return SmallestAITTS
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from .tts import SmallestAITTS as value
+        elif name == "Voice":
+            from .voices import Voice as value
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hearing import is_beginning, is_whole
+from hearing import is_beginning, is_whole, watched
 from listening import Ear
 from proxy import FAULTS, UNHEARD, Proxy
 from routes import ROUTES
@@ -25,11 +25,11 @@ FIRST_SECONDS = len(tone(PARTS[0])) / 48000
 CHUNK = 0.1
 
 SHORTENED = {
-    "turn.FIRST_AUDIO_TIMEOUT": 2.5,
+    "turn.FIRST_AUDIO_TIMEOUT": 3.5,
     "turn.COMPLETE_WAIT": 2.0,
     "ending.COMPLETE_WAIT": 2.0,
-    "service.CONNECT_TIMEOUT": 1.5,
-    "http.CONNECT_TIMEOUT": 1.5,
+    "service.CONNECT_TIMEOUT": 2.5,
+    "http.CONNECT_TIMEOUT": 2.5,
     "http.BODY_SILENCE": 1.5,
 }
 """The plugin's patience, in seconds: a black hole would cost ten seconds a cell, and more where it is met twice."""
@@ -41,8 +41,11 @@ BOUND = 20.0
 """Seconds from the fault to the reply's end: twice the worst sum of the above, for a busy machine."""
 
 
-AT_ONCE = dict.fromkeys(FAULTS, 35) | {"scraps": 12}
-"""Cells that run together; those that keep the processor busy would run into each other's timeouts."""
+AT_ONCE = 18
+"""Cells that run together: they mostly wait, but all share one processor."""
+
+STALL = 0.1
+"""Seconds for which the event loop may stand still; a cell that fails with more is played again by itself."""
 
 
 @dataclass
@@ -56,14 +59,19 @@ class Cell:
     errors: list[str] = field(default_factory=list)
     outcome: str = ""
     wrong: str = ""
+    stall: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.route}, {self.fault}, {self.moment}: {self.outcome} {self.wrong}"
+        return f"{self.route}, {self.fault}, {self.moment}: {self.outcome} {self.wrong} (stall {self.stall:.2f})"
 
     async def play(self) -> None:
         """Speak, with the fault at its moment."""
         server: dict[str, Any] = {"complete": 0.3} if self.moment == "after the last chunk" else {}
-        async with WavesEmulator(voice="tone", chunk=CHUNK, **server) as waves, Proxy(waves.port) as proxy:
+        async with (
+            watched() as stalls,
+            WavesEmulator(voice="tone", chunk=CHUNK, **server) as waves,
+            Proxy(waves.port) as proxy,
+        ):
             base_url = waves.base_url.replace(str(waves.port), str(proxy.port))
             tts = SmallestAITTS(api_key="sk_test", base_url=base_url, timeout=4.0, **ROUTES[self.route])
             tts.loop = asyncio.get_running_loop()
@@ -74,6 +82,7 @@ class Cell:
                     proxy.heal()
                     await self._play_again(tts)
             finally:
+                self.stall = stalls.longest
                 await tts.aclose()
 
     async def _play(self, tts: SmallestAITTS, waves: WavesEmulator, proxy: Proxy) -> None:
@@ -184,15 +193,28 @@ async def test_a_faulty_network_is_not_heard_or_is_an_error_soon_after_an_exact_
     for name, seconds in SHORTENED.items():
         monkeypatch.setattr(f"videosdk_plugins_smallestai.{name}", seconds)
     cells = [Cell(route, fault, moment) for route in ROUTES for moment in MOMENTS]
-    at_once = asyncio.Semaphore(AT_ONCE[fault])
+    at_once = asyncio.Semaphore(AT_ONCE)
 
     async def play(cell: Cell) -> None:
         async with at_once:
             await cell.play()
 
     await asyncio.gather(*(play(cell) for cell in cells))
+    cells = [await _settled(cell) for cell in cells]
     record_property("table", _table(fault, cells))
-    assert [str(cell) for cell in cells if cell.wrong] == []
+    wrong = [str(cell) for cell in cells if cell.wrong]
+    if wrong:
+        pytest.fail("\n".join(wrong))
+
+
+async def _settled(cell: Cell) -> Cell:
+    """A cell that failed on a machine that stood still is played again, and counts for what it then is."""
+    for _ in range(3):
+        if not cell.wrong or cell.stall < STALL:
+            break
+        cell = Cell(cell.route, cell.fault, cell.moment)
+        await cell.play()
+    return cell
 
 
 def _table(fault: str, cells: list[Cell]) -> str:
