@@ -15,12 +15,14 @@ from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,
+    APITimeoutError,
     AuthenticationError,
     InvalidRequestError,
     ModelRetiredError,
     RateLimitError,
     ServerError,
     SmallestAIError,
+    SmallestAITTS,
 )
 from videosdk_plugins_smallestai.emulator import Frames, Refuse
 
@@ -292,3 +294,13 @@ async def test_a_failed_prewarm_is_a_warning_without_the_key(
         ours = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert [record.levelname for record in ours] == ["WARNING"]
         assert "HTTP 401" in ours[0].getMessage()
+
+
+async def test_a_list_of_voices_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videosdk_plugins_smallestai.voices.TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        tts = SmallestAITTS(api_key=KEY, base_url=f"http://127.0.0.1:{mute.getsockname()[1]}")
+        with pytest.raises(APITimeoutError, match=r"within 0\.2 s") as caught:
+            await tts.voices()
+        assert_has_no_key(caught.value)
+        await tts.aclose()

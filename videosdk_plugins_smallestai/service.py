@@ -139,8 +139,6 @@ class Service:
                 retry_after=seconds(headers.get("Retry-After") if headers else None),
                 secret=self.secret,
             )
-        if isinstance(failure, TimeoutError):
-            return APITimeoutError(f"Took too long to {doing}: {self._reason(failure)}")
         return APIConnectionError(
             f"Could not {doing} at {self.base_url}: {self._explain(failure)}",
             opening=isinstance(failure, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError),

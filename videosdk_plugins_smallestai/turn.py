@@ -253,11 +253,6 @@ class Turn:
             passage.fetching = tasks.create_task(self._fetcher.fetch(passage, previous))
         self._changed.notify()
 
-    def _notify(self) -> None:
-        self._changed.notify()
-        if self._words is not None:
-            self._words.clock.changed()
-
     # Audio out
 
     async def _play(self) -> None:

@@ -34,7 +34,7 @@ def is_beginning(ear: Ear, expected: bytes) -> bool:
 
 
 async def hears_whole(ear: Ear, expected: bytes) -> bool:
-    """As `is_whole`, in the end: where an end is guessed, what comes late on a busy machine is heard all the same."""
+    """As `is_whole`, in the end: where an end is guessed, what comes late is heard all the same."""
     for _ in range(50):
         if is_whole(ear, expected):
             break

@@ -271,6 +271,17 @@ async def test_a_redirect_without_a_place_is_an_error(stage: MakeStage, route: s
         assert error.status == 307
 
 
+@every_websocket
+async def test_a_callers_session_may_meet_a_redirect_without_a_place(stage: MakeStage, route: str) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        stage(ROUTES[route] | {"api_key": KEY, "http_session": session}, handshake=lambda connection: 307) as s,
+    ):
+        error = await error_of(s)
+        assert type(error) is APIConnectionError
+        assert error.status == 307
+
+
 async def test_the_list_of_voices_is_not_fetched_from_elsewhere(stage: MakeStage) -> None:
     async with elsewhere(307) as pair, stage({"base_url": pair.here, "api_key": KEY}) as s:
         with pytest.raises(APIConnectionError, match="HTTP 307") as caught:
