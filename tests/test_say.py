@@ -92,6 +92,14 @@ async def test_the_text_is_heard_as_a_wav_and_summed_up_in_one_line(tmp_path: Pa
     assert (summary["gaps"] == "0") == (summary["gap_seconds"] == "0.00")
 
 
+async def test_each_word_is_shown_as_it_is_spoken(tmp_path: Path) -> None:
+    run = await say(tmp_path, TEXT, "--words")
+    assert run.exit_code == 0, run.err
+    words, line = run.out
+    assert words.split() == TEXT.split()
+    assert SUMMARY.fullmatch(line)
+
+
 async def test_a_refused_voice_is_told_in_one_line_without_a_traceback(tmp_path: Path) -> None:
     run = await say(tmp_path, TEXT, "--voice", "nobody")
     assert (run.exit_code, run.out) == (1, [])

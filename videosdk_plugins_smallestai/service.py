@@ -65,6 +65,8 @@ class Service:
     def session(self) -> aiohttp.ClientSession:
         """The session, made at its first use and again after a close."""
         if self._callers_session is not None:
+            if self._callers_session.closed:
+                raise APIConnectionError("http_session is closed. Keep it open for as long as the voice is used")
             return self._callers_session
         if self._session is None or self._session.closed:
             self._session = self._make_session()
