@@ -49,7 +49,7 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
     for marker in node.iter_markers(MARKER):  # the closest first
         if marker.args:
             raise pytest.UsageError(f'the marker {MARKER} takes keywords only, such as voice="speech"')
-        settings = marker.kwargs | settings
+        settings = {**marker.kwargs, **settings}
     return settings
 
 

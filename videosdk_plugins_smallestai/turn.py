@@ -93,6 +93,8 @@ class Turn:
         except asyncio.CancelledError:
             self.stop()
             await asyncio.wait({self._work})
+            if not self._work.cancelled():
+                self._work.exception()  # it failed at the same moment: looked at, or asyncio would complain
             raise
         if not self._work.cancelled():
             self._work.result()
