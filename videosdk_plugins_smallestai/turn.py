@@ -249,7 +249,7 @@ class Turn:
             self._passages[-1].add(segment)
             return
         previous = self._passages[-1] if self._passages else None
-        passage = Passage(segment, self._settings.sample_rate, self._changed.notify, closed=not self._link.joins)
+        passage = Passage(segment, self._settings.sample_rate, self._notice, closed=not self._link.joins)
         self._passages.append(passage)
         if not self._source.stopped:
             passage.fetching = tasks.create_task(self._fetcher.fetch(passage, previous))
@@ -341,7 +341,13 @@ class Turn:
             passage.request.release(self.late.hear, self.late.end)
             if passage.slot is not None:
                 passage.slot.release()
+        self._notice()
+
+    def _notice(self) -> None:
+        """Something has happened to a segment: its player looks at it, and its words may have moved."""
         self._changed.notify()
+        if self._words is not None:
+            self._words.clock.changed()
 
     # The end of a segment
 
