@@ -246,6 +246,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
                 turn.stop()
                 await asyncio.wait({running})
                 await turn.wait_closed()
+            if not running.cancelled():
+                running.exception()  # whoever leaves early does not want it, and asyncio would complain
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -20,8 +20,8 @@ from listening import Ear, items
 from routes import ROUTES
 from virtual_time import VirtualTimeLoop
 
-from videosdk_plugins_smallestai import SmallestAITTS
-from videosdk_plugins_smallestai.emulator import WavesEmulator, tone
+from videosdk_plugins_smallestai import InvalidRequestError, SmallestAITTS
+from videosdk_plugins_smallestai.emulator import Refuse, WavesEmulator, tone
 
 PARTS = ("One is spoken now. ", "Two comes after it.")
 TEXT = "".join(PARTS)
@@ -123,12 +123,21 @@ class Scene:
 
 @dataclass(frozen=True)
 class Deed:
-    """What a caller does, and what it may mean to the reply: ``whole``, ``cut`` (ends early) or ``cancelled``."""
+    """What a caller does, and what it may mean to the reply.
+
+    Attributes:
+        act: Does it.
+        speak: How the reply is asked for.
+        whole: Whether the reply is heard whole all the same.
+        cancels: Whether the reply may end as cancelled.
+        refused: Whether the server refuses the reply.
+    """
 
     act: Callable[[Scene], Awaitable[None]]
     speak: Callable[[Scene], Awaitable[None]] = Scene.speak
     whole: bool = False
     cancels: bool = False
+    refused: bool = False
 
 
 DEEDS: dict[str, Deed] = {
@@ -140,6 +149,10 @@ DEEDS: dict[str, Deed] = {
     "cancel": Deed(Scene.cancel, cancels=True),
     "cancel and aclose": Deed(Scene.cancel_and_close, cancels=True),
     "connection lost": Deed(Scene.lose_the_server, whole=True),
+    "interrupt as it fails": Deed(Scene.interrupt, refused=True),
+    "cancel as it fails": Deed(Scene.cancel, cancels=True, refused=True),
+    "leave a stream as it fails": Deed(Scene.cancel, Scene.stream, cancels=True, refused=True),
+    "aclose as it fails": Deed(Scene.close, refused=True),
     "leave a stream": Deed(Scene.cancel, Scene.stream, cancels=True),
     "aclose in a stream": Deed(Scene.close, Scene.stream),
 }
@@ -156,6 +169,7 @@ async def play(deed: Deed, route: str, moment: int | None) -> int:
         tts.on("error", lambda message: errors.append(message))
         tts.loop = loop
         tts.audio_track = scene.ear
+        waves.fault = (lambda request: Refuse(400)) if deed.refused else None
         loop.scheduled, loop.moment = 0, moment
         loop.action = scene.begin(deed)
         async with asyncio.timeout(BOUND):
@@ -163,11 +177,17 @@ async def play(deed: Deed, route: str, moment: int | None) -> int:
             scene.speaking.add_done_callback(lambda _: scene.end())
             (outcome,) = await asyncio.gather(scene.speaking, return_exceptions=True)
         moments, loop.moment = loop.scheduled, None
+        loop.action = lambda: None  # aiohttp's server remembers the loop: nothing may hang on it
         await asyncio.sleep(0)  # an action of the last moment begins
         async with asyncio.timeout(BOUND):
             await asyncio.gather(*scene.acting)
-        assert outcome is None or (deed.cancels and isinstance(outcome, asyncio.CancelledError)), repr(outcome)
-        assert deed.whole or scene.ended_at - scene.acted_at < PROMPT
+        failed = deed.refused and isinstance(outcome, InvalidRequestError)
+        cancelled = deed.cancels and isinstance(outcome, asyncio.CancelledError)
+        assert outcome is None or failed or cancelled, repr(outcome)
+        assert len(errors) == (failed and deed.speak is Scene.speak)
+        errors.clear()
+        waves.fault = None
+        assert deed.whole or failed or scene.ended_at - scene.acted_at < PROMPT
         assert is_beginning(scene.ear, tone(TEXT))
         assert is_whole(scene.ear, tone(TEXT)) or not deed.whole
         tts.audio_track = again = Ear()
@@ -197,7 +217,7 @@ def test_nothing_hangs_leaks_or_is_lost_at_any_moment(name: str, route: str, ste
     gc.freeze()  # the framework collects garbage in every `aclose`; what is here by now need not be looked at
     deed = DEEDS[name]
     complaints: list[dict[str, Any]] = []
-    moments = run(Deed(deed.act, deed.speak, whole=True), route, None, complaints)
+    moments = run(replace(deed, whole=not deed.refused), route, None, complaints)
     for moment in range(1, moments + 1, step or max(1, moments // MOMENTS)):
         try:
             run(deed, route, moment, complaints)
