@@ -55,6 +55,9 @@ class ImaginedRequest:
     def interleaved(self) -> bool:
         return self._link.mixes
 
+    async def prove(self, since: float) -> float | None:
+        return None
+
     async def wait(self) -> None:
         error = await asyncio.shield(self._ended)
         if error is not None:

@@ -22,6 +22,7 @@ from videosdk_plugins_smallestai import (
     ServerError,
     SmallestAIError,
 )
+from videosdk_plugins_smallestai.diagnosis import error_from, json_error
 from videosdk_plugins_smallestai.protocol import (
     Answered,
     Audio,
@@ -29,9 +30,7 @@ from videosdk_plugins_smallestai.protocol import (
     Failure,
     Notice,
     Word,
-    error_from,
     http_body,
-    json_error,
     parse_frame,
     parse_sse,
     websocket_body,

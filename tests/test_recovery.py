@@ -149,7 +149,7 @@ async def test_complete_without_audio_is_asked_once_more_then_an_error(stage: Ma
 async def test_a_server_that_never_answers_is_an_error_at_the_first_audio_timeout(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.turn.FIRST_AUDIO_TIMEOUT", 0.7)
+    monkeypatch.setattr("videosdk_plugins_smallestai.watchdog.FIRST_AUDIO_TIMEOUT", 0.7)
     async with stage(ROUTES[route] | {"timeout": 0.7}, fault=lambda request: Mute()) as s:
         began = now()
         with pytest.raises(APITimeoutError):

@@ -8,9 +8,10 @@ from typing import Any
 
 from . import protocol
 from .boundaries import ends_sentence
-from .connection import Connection, Request
+from .connection import Connection
 from .protocol import Complete, Event
 from .route import Route
+from .routing import Request
 from .settings import Settings
 from .text import Segment
 from .websocket import WebSocketLink, WebSocketTransport

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from . import models, protocol
+from . import diagnosis, models, protocol
 from .bodies import PcmBody, SseBody
 from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 from .protocol import Answered, Audio, Complete, Event, Failure
@@ -78,6 +78,10 @@ class HttpRequest:
         self._on_end = on_end
         self._heard = False
         self._server_id: str | None = None
+
+    async def prove(self, since: float) -> float | None:
+        """Nothing to ask: ends are told."""
+        return None
 
     async def wait(self) -> None:
         """Send the request and hand on its audio until the end of the body.
@@ -196,7 +200,7 @@ class HttpRequest:
         return self._error(response.status, body.decode("utf-8", "replace"), response.headers.get("Retry-After"))
 
     def _error(self, status: int | None, body: str, retry_after: str | None) -> SmallestAIError:
-        return protocol.json_error(
+        return diagnosis.json_error(
             status,
             body,
             request_id=self._server_id,

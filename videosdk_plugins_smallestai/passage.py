@@ -9,9 +9,9 @@ from typing import Protocol
 from .account import Slot
 from .boundaries import ends_sentence
 from .ending import SILENCE_LIMIT
-from .errors import SmallestAIError
+from .errors import APIConnectionError, SmallestAIError
 from .playback import SAMPLE_WIDTH
-from .protocol import Answered, Audio, Complete, Event, Word
+from .protocol import Alive, Answered, Audio, Complete, Event, Word
 from .retry import NoAudioError
 from .route import Route
 from .text import Segment
@@ -54,6 +54,9 @@ class Request(Protocol):
 
     async def wait(self) -> None:
         """Wait for the end as the server tells it; raises `SmallestAIError`."""
+
+    async def prove(self, since: float) -> float | None:
+        """Ask whether the network still carries; ``None`` if it does, else how long it has not answered."""
 
     def release(self, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> None:
         """Take it for ended; what still comes goes elsewhere."""
@@ -169,6 +172,11 @@ class Passage:
         return self.segments[self._mark[0] :]
 
     @property
+    def audio_seconds(self) -> float:
+        """Seconds that its audio lasts, as far as it has come."""
+        return self.seconds_of(self.received)
+
+    @property
     def waiting(self) -> bool:
         """Whether audio waits to be played."""
         return bool(self._buffer)
@@ -245,6 +253,9 @@ class Passage:
 
     def hear(self, event: Event) -> None:
         """Take in what came for it."""
+        if isinstance(event, Alive):
+            self._on_change()
+            return
         self.answered = True
         if isinstance(event, Answered):
             self._on_change()
@@ -254,6 +265,13 @@ class Passage:
             self._hear_word(event)
         elif isinstance(event, Complete):
             self._hear_release()
+
+    def ask_again(self) -> None:
+        """Have it requested once more, from its first undelivered segment."""
+        self.asked_again = True
+        self.sent_at = None
+        if self.request is not None:
+            self.request.abort(APIConnectionError("The connection went silent before all of a segment had come"))
 
     def speak(self, piece: SpokenPiece) -> None:
         """Its audio is played from now on: its words belong to this piece of the reply."""

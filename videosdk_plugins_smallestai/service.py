@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from . import network, protocol
+from . import diagnosis, network
 from .discretion import without_secret
 from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 
@@ -115,6 +115,7 @@ class Service:
                     headers=self.headers,
                     proxy=self.proxy(url),
                     heartbeat=HEARTBEAT,
+                    autoping=False,  # `Connection` wants to see the answers to its pings
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
                     max_msg_size=MAX_FRAME,
                 )
@@ -133,7 +134,7 @@ class Service:
             headers = failure.headers
             if 300 <= failure.status < 400:
                 return self.redirected(failure.status, headers.get("Location") if headers else None)
-            return protocol.error_from(
+            return diagnosis.error_from(
                 failure.status,
                 "",
                 "the WebSocket handshake was refused",
@@ -149,7 +150,7 @@ class Service:
     def request_id(self, response: aiohttp.ClientResponse) -> str | None:
         """The server's id of a request, where it told one."""
         told = response.headers.get("X-Request-Id") or response.headers.get("X-Session-Id")
-        return without_secret(told, self.secret)[: protocol.ID_LIMIT] if told else None
+        return without_secret(told, self.secret)[: diagnosis.ID_LIMIT] if told else None
 
     def redirected(self, status: int, location: str | None, request_id: str | None = None) -> APIConnectionError:
         """The error for a redirect. It is not followed: the key goes where the user sends it, and nowhere else."""
@@ -178,7 +179,7 @@ class Service:
 
     def _reason(self, failure: Exception) -> str:
         said = without_secret(str(failure), self.secret)
-        return said[: protocol.SERVER_TEXT_LIMIT] or type(failure).__name__
+        return said[: diagnosis.SERVER_TEXT_LIMIT] or type(failure).__name__
 
     async def aclose(self) -> None:
         """Close the session that was made here. It is made anew when it is needed again."""

@@ -8,8 +8,8 @@ import logging
 
 from .account import Account
 from .boundaries import ends_sentence
-from .ending import COMPLETE_WAIT, SILENCE, SILENCE_LIMIT, Facts, Ruling, is_plausible, judge, likely_end
-from .errors import APIConnectionError, APITimeoutError, SmallestAIError
+from .ending import SILENCE, Ruling, is_plausible, likely_end
+from .errors import SmallestAIError
 from .fetching import Fetcher
 from .late import LateAudio
 from .passage import Link, Passage
@@ -19,13 +19,11 @@ from .signals import Signal
 from .source import TextSource
 from .spoken import SpokenWords
 from .text import Segment
+from .watchdog import SilenceWatchdog
 
 __all__ = ["Turn"]
 
 logger = logging.getLogger(__name__)
-
-FIRST_AUDIO_TIMEOUT = 10.0
-"""Seconds without audio for the request that is first in line, on a WebSocket. The service takes 0.1 to 0.8."""
 
 LONG_FOR_A_CHUNK = 0.12
 """Seconds without a chunk that are unusual in mid-speech: 100 ms of audio come each 30 ms."""
@@ -70,9 +68,9 @@ class Turn:
         self._clock = asyncio.get_running_loop().time
         self._started_at = self._clock()
         self._passages: list[Passage] = []
+        self._watchdog = SilenceWatchdog(link, playback, settings.speed, self._passages)
         self._awaits_text = False
         self._text_error: Exception | None = None
-        self._first_audio_seconds = 0.0
         self._stopped = False
         self._work: asyncio.Task[None] | None = None
         self.late: LateAudio | None = None
@@ -240,9 +238,9 @@ class Turn:
         if not passage.attempt_bytes and len(passage.undelivered) >= AHEAD:
             return False  # nothing has come: a fallback provider may need the rest
         before_last = "".join(segment.text for segment in passage.segments[:-1])
-        if is_plausible(self._audio_seconds(passage), before_last, self._settings.speed):
+        if is_plausible(passage.audio_seconds, before_last, self._settings.speed):
             return True
-        return self._silence(passage) >= likely_end(passage.longest_pause)
+        return self._watchdog.silence(passage) >= likely_end(passage.longest_pause)
 
     def _request(self, segment: Segment, tasks: asyncio.TaskGroup) -> None:
         if self._link.joins and self._passages:
@@ -280,24 +278,18 @@ class Turn:
                 if not passage.playing:
                     self._begin(passage)
                 if passage.piece is not None:
-                    passage.piece.heard(self._audio_seconds(passage))
+                    passage.piece.heard(passage.audio_seconds)
                 await self._playback.write(passage.take())
             elif passage.error is not None:
                 raise passage.error
             elif passage.complete:
                 return
             else:
-                ruling, seconds = self._judge(passage, index)
-                if ruling is Ruling.END_SHORT:
-                    logger.warning(
-                        "Smallest AI: only %.2f s of audio for %d characters, and no more when asked again",
-                        self._audio_seconds(passage),
-                        len(passage.text),
-                    )
+                ruling, seconds = await self._watchdog.rule(index, awaits_text=self._awaits_text)
                 if ruling in (Ruling.END, Ruling.END_SHORT):
                     return
                 if ruling is Ruling.ASK_AGAIN:
-                    self._ask_again(passage)
+                    passage.ask_again()
                 else:
                     await self._wait(seconds)
 
@@ -318,13 +310,13 @@ class Turn:
         left = self._playback.until_fill
         if left is None or not (self._source.stopped and guessed and last.playing and last.sent_at is not None):
             return None
-        return max(left, LONG_FOR_A_CHUNK - self._silence(last), 0.0)
+        return max(left, LONG_FOR_A_CHUNK - self._watchdog.silence(last), 0.0)
 
     def _begin(self, passage: Passage) -> None:
         """The first byte of a segment is about to be played: nothing may follow any more of what was before."""
         passage.playing = True
         if self._playback.first_audio_at is None and passage.sent_at is not None:
-            self._first_audio_seconds = self._clock() - passage.sent_at
+            self._watchdog.first_audio_seconds = self._clock() - passage.sent_at
         self.stop_late()
         self.late = None
         self._playback.end_segment()
@@ -335,7 +327,7 @@ class Turn:
     def _end(self, passage: Passage) -> None:
         passage.ended = True
         if passage.piece is not None:
-            passage.piece.end(self._audio_seconds(passage))
+            passage.piece.end(passage.audio_seconds)
         if not passage.complete and passage.request is not None:
             self.late = LateAudio(self._playback, self._settings.sample_rate)
             passage.request.release(self.late.hear, self.late.end)
@@ -348,74 +340,3 @@ class Turn:
         self._changed.notify()
         if self._words is not None:
             self._words.clock.changed()
-
-    # The end of a segment
-
-    def _audio_seconds(self, passage: Passage) -> float:
-        return passage.seconds_of(passage.received)
-
-    def _silence(self, passage: Passage) -> float:
-        """Seconds for which nothing has come, and could have."""
-        since = passage.last_chunk_at or 0.0
-        if self._link.joins and passage.sent_at is not None and self._playback.first_audio_at is not None:
-            # A part that was sent a moment ago has its own time to first audio.
-            since = max(since, passage.sent_at + self._first_audio_seconds)
-        return max(0.0, self._clock() - since)
-
-    def _judge(self, passage: Passage, index: int) -> tuple[Ruling, float | None]:
-        """Rule on a segment whose audio has all been played."""
-        if self._link.ends_are_told or passage.sent_at is None or passage.request is None:
-            return Ruling.WAIT, None
-        now = self._clock()
-        if not passage.attempt_bytes:
-            return self._wait_for_first_audio(passage, max(passage.sent_at, passage.in_line_at or now))
-        silence = self._silence(passage)
-        longest_pause = max(p.longest_pause for p in self._passages)
-        if passage.resumes and (patience := self._repetition_patience(passage, longest_pause)) > silence:
-            return Ruling.WAIT, patience - silence
-        if passage.resumes and not passage.caught_up:
-            return Ruling.ASK_AGAIN, None
-        following = self._passages[index + 1] if len(self._passages) > index + 1 else None
-        requested = following is not None and following.sent_at is not None and not following.over
-        failed = following is not None and following.error is not None
-        ruling, seconds = judge(
-            Facts(
-                silence=silence,
-                longest_pause=longest_pause,
-                plausible=not passage.closed
-                or is_plausible(self._audio_seconds(passage), passage.text, self._settings.speed),
-                asked_again=passage.asked_again,
-                prompt=passage.request.prompt,
-                interleaved=passage.request.interleaved,
-                next_waiting=following is not None and following.waiting,
-                next_requested=(requested or self._awaits_text or not passage.closed) and not failed,
-                remaining=self._playback.remaining,
-            )
-        )
-        if ruling is Ruling.WAIT and seconds is None and requested and following is not None:
-            # This one has probably ended, so the next is first in line.
-            return self._wait_for_first_audio(following, now - silence + likely_end(longest_pause))
-        return ruling, seconds
-
-    def _repetition_patience(self, passage: Passage, longest_pause: float) -> float:
-        """Seconds of silence after which a repetition, which is known to have had more to say, is ruled upon."""
-        if passage.repeated:
-            return likely_end(longest_pause)
-        return SILENCE_LIMIT if passage.caught_up else COMPLETE_WAIT
-
-    def _wait_for_first_audio(self, passage: Passage, since: float) -> tuple[Ruling, float | None]:
-        left = max(since, passage.sent_at or since) + FIRST_AUDIO_TIMEOUT - self._clock()
-        if left <= 0 and passage.request is not None:
-            passage.request.abort(
-                APITimeoutError(
-                    f"No audio within {FIRST_AUDIO_TIMEOUT:g} s of the request. The service may be overloaded"
-                )
-            )
-            return Ruling.WAIT, None
-        return Ruling.WAIT, left
-
-    def _ask_again(self, passage: Passage) -> None:
-        passage.asked_again = True
-        passage.sent_at = None
-        if passage.request is not None:
-            passage.request.abort(APIConnectionError("The service stopped sending in the middle of a segment"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from . import protocol
+from . import diagnosis
 from .errors import APITimeoutError, ServerError, SmallestAIError
 from .service import Service, seconds
 
@@ -70,7 +70,7 @@ def _understand(service: Service, response: aiohttp.ClientResponse, text: str) -
     if 300 <= response.status < 400:
         return service.redirected(response.status, response.headers.get("Location"))
     if response.status != 200:
-        return protocol.json_error(
+        return diagnosis.json_error(
             response.status,
             text,
             request_id=service.request_id(response),

@@ -10,10 +10,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from . import protocol
-from .connection import Connection, Request
+from .connection import Connection
 from .errors import APIConnectionError, SmallestAIError
 from .protocol import Event
 from .route import Route
+from .routing import Request
 from .service import Service
 
 __all__ = ["WebSocketLink", "WebSocketTransport"]

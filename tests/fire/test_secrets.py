@@ -167,9 +167,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes seconds with a listener is not what is tested here."""
     package = "videosdk_plugins_smallestai."
     monkeypatch.setattr(package + "service.CONNECT_TIMEOUT", 0.3)
-    monkeypatch.setattr(package + "turn.FIRST_AUDIO_TIMEOUT", 0.3)
+    monkeypatch.setattr(package + "watchdog.FIRST_AUDIO_TIMEOUT", 0.3)
     monkeypatch.setattr(package + "http.BODY_SILENCE", 0.3)
-    monkeypatch.setattr(package + "turn.COMPLETE_WAIT", 0.3)
+    monkeypatch.setattr(package + "watchdog.COMPLETE_WAIT", 0.3)
     monkeypatch.setattr(package + "ending.COMPLETE_WAIT", 0.3)
     monkeypatch.setattr(package + "retry.SERVER_DELAYS", (0.0,))
     monkeypatch.setattr(package + "retry.RATE_DELAYS", (0.0,))
