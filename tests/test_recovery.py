@@ -17,7 +17,7 @@ from videosdk_plugins_smallestai import (
     ServerError,
     SmallestAIError,
 )
-from videosdk_plugins_smallestai.emulator import Break, Mute, NoAudio, Refuse, SpeechRequest, tone
+from videosdk_plugins_smallestai.emulator import Break, Mute, NoAudio, Refuse, SpeechRequest, Stall, tone
 
 
 def at_first(fault: object, requests: set[int]) -> Callable[[SpeechRequest], object]:
@@ -220,14 +220,26 @@ async def test_audio_that_is_implausibly_short_is_asked_for_once_more(
     stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = "This sentence is far too long for three chunks of audio."
-    async with stage(ROUTES[route], complete=None, fault=at_first(Break(0.3, "silence"), {0})) as s:
+    async with stage(ROUTES[route], complete=None, fault=at_first(Stall(60.0, after=0.3), {0})) as s:
         await speak(s, text)
         assert_whole(s, text)
-    async with stage(ROUTES[route], complete=None, fault=lambda request: Break(0.3, "silence")) as s:
+    async with stage(ROUTES[route], complete=None, fault=lambda request: Stall(60.0, after=0.3)) as s:
         await speak(s, text)
         assert s.errors == []
         assert tone(text).startswith(s.ear.speech)
         assert "only 0.30 s of audio" in caplog.text
+
+
+@pytest.mark.slow
+@every_websocket
+async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage, route: str) -> None:
+    """It is as silent as a server that has finished, but it answers no ping."""
+    text = "This sentence is long enough for three chunks."
+    async with stage(ROUTES[route], complete=None, fault=lambda request: Break(1.5, "silence")) as s:
+        with pytest.raises(APIConnectionError, match="went silent"):
+            await speak(s, text)
+        assert tone(text).startswith(s.ear.speech)
+        assert len(s.errors) == 1
 
 
 @every_route

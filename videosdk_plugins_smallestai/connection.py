@@ -16,7 +16,10 @@ from .errors import APIConnectionError, DroppedError, SmallestAIError
 from .protocol import Alive, Failure
 from .routing import Request, Router
 
-__all__ = ["Connection"]
+__all__ = ["LOOK_EVERY", "Connection"]
+
+LOOK_EVERY = 0.5
+"""Seconds between looks at whether a ping was answered. One that comes later counts for no more."""
 
 
 class Connection:
@@ -54,6 +57,8 @@ class Connection:
         self._pings = 0
         self._pinged_at = -math.inf
         self._proved_at = -math.inf
+        self._looked_at = 0.0
+        self._waited = 0.0
 
     @property
     def usable(self) -> bool:
@@ -93,18 +98,22 @@ class Connection:
             since: By the loop's clock.
 
         Returns:
-            ``None`` once it has been answered, or on a server that answers no pings; else the seconds since it
-            was sent.
+            ``None`` once it has been answered, or on a server that answers no pings; else the seconds for which
+            it has been waited for. What the event loop stood still does not count: the answer may be in the socket.
         """
         if self._proved_at > since or not math.isfinite(self._proved_at):
             return None
         if self._pinged_at <= since:
             await self._ping()
-        return self._clock() - self._pinged_at
+        now = self._clock()
+        self._waited += min(now - self._looked_at, LOOK_EVERY)
+        self._looked_at = now
+        return self._waited
 
     async def _ping(self) -> None:
         self._pings += 1
-        self._pinged_at = self._clock()
+        self._pinged_at = self._looked_at = self._clock()
+        self._waited = 0.0
         with contextlib.suppress(aiohttp.ClientError, OSError, RuntimeError):  # `run` finds out that it is gone
             await self._socket.ping(str(self._pings).encode())
 

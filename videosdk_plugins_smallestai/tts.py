@@ -7,7 +7,7 @@ import inspect
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import aiohttp
 from videosdk.agents import TTS, FlushMarker
@@ -147,6 +147,11 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._lingering: set[Turn] = set()
         self._heard_until = 0.0
         self._first_audio_sent = False
+
+    async def __aenter__(self) -> Self:
+        """As the framework's, which does not tell type checkers what it gives."""
+        await super().__aenter__()
+        return self
 
     def reset_first_audio_tracking(self) -> None:
         """Let the first-audio callback fire again for the next reply."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from .connection import LOOK_EVERY
 from .ending import COMPLETE_WAIT, SILENCE_LIMIT, Facts, Ruling, is_plausible, judge, likely_end
 from .errors import APITimeoutError
 from .passage import Link, Passage
@@ -124,7 +125,7 @@ class SilenceWatchdog:
         if unanswered is None:
             return ruling, seconds
         if unanswered < PROOF_LIMIT:
-            return Ruling.WAIT, _sooner(seconds, PROOF_LIMIT - unanswered)
+            return Ruling.WAIT, _sooner(seconds, LOOK_EVERY)
         return Ruling.ASK_AGAIN, None
 
     def _wait_for_first_audio(self, passage: Passage, since: float) -> tuple[Ruling, float | None]:
