@@ -1,0 +1,126 @@
+"""Rare servers and rare moments: what is heard is the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import pytest
+from listening import SEVEN, Ear, assert_same, tokens
+from staging import MakeStage, Stage
+
+from videosdk_plugins_smallestai import APIConnectionError, SmallestAITTS
+from videosdk_plugins_smallestai.emulator import Connection, WavesEmulator, tone
+
+NAMELESS = {"echo_ids": False, "complete": 0.0}
+
+
+async def streamed(s: Stage, text: str) -> bytes:
+    """What comes of a text beside the live reply."""
+    return b"".join([pcm async for pcm in s.tts.stream_synthesize(tokens(text))])
+
+
+async def test_a_stream_beside_a_reply_on_a_server_without_ids_is_whole_as_is_the_reply(stage: MakeStage) -> None:
+    phrase, reply = "A phrase is made meanwhile.", "This reply is heard. It has two parts."
+    async with stage(**NAMELESS) as s:
+        await s.tts.synthesize("It shows that it echoes nothing.")
+        s.tts.audio_track = ear = Ear()
+        speaking = asyncio.ensure_future(s.tts.synthesize(tokens(reply)))
+        await ear.hears(0.2)
+        pcm = await streamed(s, phrase)
+        await speaking
+        assert_same(pcm.rstrip(b"\0"), tone(phrase))
+        assert_same(ear.speech, tone(reply))
+        assert s.errors == []
+
+
+async def test_two_at_once_on_a_server_that_turns_out_to_echo_nothing_are_both_whole(stage: MakeStage) -> None:
+    phrase, reply = "A phrase is made meanwhile.", "This reply is heard. It has two parts."
+    async with stage(**NAMELESS) as s:
+        pcm, _ = await asyncio.gather(streamed(s, phrase), s.tts.synthesize(tokens(reply)))
+        assert_same(pcm.rstrip(b"\0"), tone(phrase))
+        assert_same(s.ear.speech, tone(reply))
+        assert s.errors == []
+
+
+@pytest.mark.slow
+async def test_late_completes_of_parts_long_forgotten_change_nothing(
+    stage: MakeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videosdk_plugins_smallestai.routing.RELEASED_LIMIT", 1)
+    async with stage(complete=2.0) as s:
+        await s.tts.synthesize(tokens(SEVEN))
+        assert_same(s.ear.speech, tone(SEVEN))
+
+
+async def test_the_longest_delay_of_a_continuation_is_told_to_the_service(stage: MakeStage) -> None:
+    async with stage({"model": "lightning_v3.1", "max_buffer_delay_ms": 700}) as s:
+        await s.tts.synthesize("Hello there.")
+        assert s.waves.requests[0].body["max_buffer_delay_ms"] == 700
+        assert_same(s.ear.speech, tone("Hello there."))
+
+
+async def test_an_interrupt_before_the_text_is_taken_takes_none(stage: MakeStage) -> None:
+    taken: list[str] = []
+
+    async def text() -> AsyncIterator[str]:
+        async for token in tokens(SEVEN):
+            taken.append(token)
+            yield token
+
+    async with stage() as s:
+        speaking = asyncio.ensure_future(s.tts.synthesize("This is spoken. And it goes on for a while."))
+        await s.ear.hears(0.1)
+        waiting = asyncio.ensure_future(s.tts.synthesize(text()))
+        await asyncio.sleep(0)
+        await s.tts.interrupt()
+        await asyncio.gather(speaking, waiting)
+        assert taken == []
+
+
+async def test_a_connection_that_dies_as_a_request_is_sent_is_opened_anew(stage: MakeStage) -> None:
+    async with stage() as s:
+        await s.tts.prewarm()
+        for _ in range(5):  # some find the connection dead, some while they send, some while they wait
+            s.tts.audio_track = ear = Ear()
+            speaking = asyncio.ensure_future(s.tts.synthesize("It comes back."))
+            await asyncio.sleep(0)
+            await s.waves.close_connections("reset")
+            await speaking
+            assert_same(ear.speech, tone("It comes back."))
+
+
+async def test_a_handshake_that_is_given_up_is_an_error_of_the_connection() -> None:
+    arrived = asyncio.Event()
+
+    def hang(connection: Connection) -> Literal["hang"]:
+        arrived.set()
+        return "hang"
+
+    async with WavesEmulator(voice="tone", handshake=hang) as waves:
+        tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
+        tts.loop, tts.audio_track = asyncio.get_running_loop(), (ear := Ear())
+        speaking = asyncio.ensure_future(tts.synthesize("Hello."))
+        await arrived.wait()
+        await tts.aclose()
+        with contextlib.suppress(APIConnectionError):
+            await speaking
+        assert not ear.heard
+
+
+async def test_who_warms_up_as_it_is_closed_is_not_kept_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    arrived = asyncio.Event()
+
+    def hang(connection: Connection) -> Literal["hang"]:
+        arrived.set()
+        return "hang"
+
+    async with WavesEmulator(voice="tone", handshake=hang) as waves:
+        tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
+        warming = asyncio.ensure_future(tts.prewarm())
+        await arrived.wait()
+        await tts.aclose()
+        await warming
+    assert "given up while it was being opened" in caplog.text
