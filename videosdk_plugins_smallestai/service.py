@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from . import diagnosis, network
 from .discretion import without_secret
 from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 
-__all__ = ["Service"]
+__all__ = ["Service", "find_key"]
 
 logger = logging.getLogger(__name__)
 
@@ -209,6 +210,22 @@ def _follows_no_redirect() -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(refuse)
     return trace
+
+
+def find_key(api_key: str | None) -> str:
+    """The key that was given, else the environment's.
+
+    Raises:
+        ValueError: There is none.
+    """
+    key = api_key or os.environ.get("SMALLEST_API_KEY")
+    if key and not isinstance(key, str):
+        raise ValueError(f"api_key must be a str; got {type(key).__name__}")
+    if not key or not key.strip():
+        raise ValueError(
+            "SmallestAI API key required: pass api_key=..., or set the environment variable SMALLEST_API_KEY"
+        )
+    return key.strip()
 
 
 def seconds(header: str | None) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Self
 
@@ -22,7 +21,7 @@ from .models import SmallestAIModel
 from .passage import Link
 from .playback import Playback, QueueSink, TrackSink
 from .route import Route, Succession
-from .service import Service
+from .service import Service, find_key
 from .settings import Settings, check_positive
 from .signals import Signal
 from .source import TextSource
@@ -133,7 +132,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._sample_rate = sample_rate
         self._settings(None, {})
         check_positive("max_connection_age_sec", max_connection_age_sec)
-        self._service = Service(base_url, _find_key(api_key), http_session)
+        self._service = Service(base_url, find_key(api_key), http_session)
 
         super().__init__(sample_rate=sample_rate, num_channels=1, word_timestamps=word_timestamps)
         self.audio_track: Any = None
@@ -145,6 +144,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._replies: set[Turn] = set()
         self._streams: set[Turn] = set()
         self._lingering: set[Turn] = set()
+        self._warming: set[asyncio.Task[None]] = set()
         self._heard_until = 0.0
         self._first_audio_sent = False
 
@@ -164,6 +164,15 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """
         if not self.enable_streaming:
             return
+        warming = asyncio.ensure_future(self._open())  # a task of ours: `aclose` ends it
+        self._warming.add(warming)
+        warming.add_done_callback(self._warming.discard)
+        try:
+            await asyncio.wait({warming})
+        finally:
+            warming.cancel()
+
+    async def _open(self) -> None:
         try:
             link = self._link(self._settings(None, {}), joins=False)
             await Fetcher(link, self._account, Signal()).open()
@@ -288,9 +297,13 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     async def aclose(self) -> None:
         """End replies in progress, close all connections, and let go of everything. May be called again."""
         turns = self._replies | self._streams | self._lingering
+        warming = list(self._warming)
         for turn in turns:
             turn.stop()
+        for task in warming:
+            task.cancel()
         await asyncio.gather(*(turn.wait_closed() for turn in turns))
+        await asyncio.gather(*warming, return_exceptions=True)
         self._lingering.clear()
         await self._transport.aclose()
         await self._service.aclose()
@@ -362,17 +375,6 @@ async def _run_into(sink: QueueSink, turn: Turn) -> None:
         await turn.run()
     finally:
         sink.queue.put_nowait(None)
-
-
-def _find_key(api_key: str | None) -> str:
-    key = api_key or os.environ.get("SMALLEST_API_KEY")
-    if key and not isinstance(key, str):
-        raise ValueError(f"api_key must be a str; got {type(key).__name__}")
-    if not key or not key.strip():
-        raise ValueError(
-            "SmallestAI API key required: pass api_key=..., or set the environment variable SMALLEST_API_KEY"
-        )
-    return key.strip()
 
 
 def _default_voice(model: object) -> str:
