@@ -1,0 +1,214 @@
+"""What the examples share: where the voice comes from, a listener in place of a room, how a program ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import re
+import sys
+import wave
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+try:
+    from videosdk.agents import TTS, CustomAudioStreamTrack
+    from videosdk.agents.speech_generation import SpeechGeneration
+
+    from videosdk_plugins_smallestai import SmallestAIError
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"{Path(sys.argv[0]).name}: {missing}. Install the plugin, in the repository: pip install -e '.[emulator]'"
+    )
+except KeyboardInterrupt:
+    sys.exit(130)  # these imports take seconds
+
+STOPPED_BY_CTRL_C = 130  # what a shell expects: 128 and the number of SIGINT
+OFFLINE_KEY = "sk_offline"
+MUST_COME = "no audio came: run it again with --verbose to see why"
+
+
+class CannotSayError(Exception):
+    """The request cannot be carried out; the message says what to do."""
+
+
+@asynccontextmanager
+async def service() -> AsyncIterator[dict[str, Any]]:
+    """The arguments that lead to the service, or to an emulator for as long as it is needed."""
+    if os.environ.get("SMALLEST_API_KEY"):
+        yield {}
+        return
+    async with emulator() as address:
+        print("SMALLEST_API_KEY is not set: the emulator speaks.", file=sys.stderr)
+        yield address
+
+
+@asynccontextmanager
+async def emulator(**settings: Any) -> AsyncIterator[dict[str, Any]]:
+    """The arguments that lead to an emulator, which is there until the block ends."""
+    from videosdk_plugins_smallestai.emulator import VoiceUnavailable, WavesEmulator
+
+    try:
+        async with WavesEmulator(**settings) as waves:
+            yield {"api_key": OFFLINE_KEY, "base_url": waves.base_url}
+    except VoiceUnavailable as missing:
+        raise CannotSayError(f"{missing} Or set SMALLEST_API_KEY, and the service speaks") from missing
+
+
+@dataclass
+class Heard:
+    """What a listener hears: the frames from the first with speech to the last, and the silence between them."""
+
+    asked_at: float
+    first_audio_at: float | None = None
+    audio: bytearray = field(default_factory=bytearray)
+    gaps: int = 0
+    gap_seconds: float = 0.0
+    _silence: list[tuple[bytes, float]] = field(default_factory=list)
+
+    def add(self, pcm: bytes, seconds: float, *, from_the_reply: bool, now: float) -> None:
+        """Take one frame. One that is not from the reply is the track's own: its buffer was empty."""
+        if not from_the_reply:
+            if self.first_audio_at is not None:
+                self._silence.append((pcm, seconds))
+            return
+        if self.first_audio_at is None:
+            self.first_audio_at = now
+        if self._silence:  # the reply goes on, so this silence was a gap and not the end
+            self.gaps += 1
+            for silent_pcm, silent_seconds in self._silence:
+                self.audio += silent_pcm
+                self.gap_seconds += silent_seconds
+            self._silence.clear()
+        self.audio += pcm
+
+    def summary(self, sample_rate: int) -> str:
+        """The result in one line."""
+        first_audio = (self.first_audio_at or self.asked_at) - self.asked_at
+        seconds = len(self.audio) / 2 / sample_rate
+        return (
+            f"first audio after {first_audio:.2f} s, {seconds:.2f} s of audio, "
+            f"{self.gaps} gaps heard ({self.gap_seconds:.2f} s)"
+        )
+
+
+class Progress:
+    """A counter of seconds on a terminal, so that a long wait is seen to go on."""
+
+    def __init__(self) -> None:
+        self._shown = -1
+        self._terminal = sys.stderr.isatty()
+
+    def show(self, seconds: float) -> None:
+        """Tell how long it has been going on; cheap enough for every frame."""
+        if self._terminal and int(seconds) > self._shown:
+            self._shown = int(seconds)
+            print(f"\r{self._shown} s ", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Leave the line as if nothing had been on it."""
+        if self._terminal and self._shown >= 0:
+            print("\r          \r", end="", file=sys.stderr, flush=True)
+
+
+async def tokens(text: str) -> AsyncIterator[str]:
+    """The text as a language model gives it: piece by piece. The plugin finds the sentences itself."""
+    for token in re.findall(r"\s*\S+", text):
+        yield token
+
+
+async def play(tts: TTS, text: str, track: CustomAudioStreamTrack | None = None) -> tuple[Heard, int]:
+    """Speak the text on a track of the framework. Returns what was heard, and its sample rate."""
+    loop = asyncio.get_running_loop()
+    track = track or CustomAudioStreamTrack(loop)
+    speech = SpeechGeneration(tts=tts, audio_track=track)
+    speech.set_audio_track(track)
+    tts.loop = loop
+    await tts.prewarm()
+    reply = asyncio.create_task(_speak(speech, tokens(text)))
+    try:
+        heard = await _listen(track, reply)
+        await reply  # raises what went wrong
+        if heard.first_audio_at is None:
+            raise CannotSayError(MUST_COME)
+    finally:
+        reply.cancel()
+        await asyncio.gather(reply, return_exceptions=True)
+    return heard, track.sample_rate
+
+
+async def _speak(speech: SpeechGeneration, text: AsyncIterator[str]) -> None:
+    """One reply, until the track reports that its last sample has been heard."""
+    heard_out = asyncio.Event()
+    speech.on("last_audio_byte", lambda _: heard_out.set())
+    await speech.synthesize(text)
+    await heard_out.wait()
+
+
+async def _listen(track: CustomAudioStreamTrack, reply: asyncio.Task[None]) -> Heard:
+    """Play the track in real time, as a room does, until the reply is over."""
+    loop = asyncio.get_running_loop()
+    heard, progress = Heard(asked_at=loop.time()), Progress()
+    try:
+        while not reply.done():
+            played_before, _ = track.snapshot_playback()
+            frame = await track.recv()  # waits until the frame is due
+            played, _ = track.snapshot_playback()
+            pcm = frame.to_ndarray().tobytes()
+            seconds = frame.samples / track.sample_rate
+            heard.add(pcm, seconds, from_the_reply=played > played_before, now=loop.time())
+            progress.show(loop.time() - heard.asked_at)
+    finally:
+        progress.clear()
+    return heard
+
+
+def show_word(event: dict[str, str]) -> None:
+    """Print a word at the moment when it is heard."""
+    print(event["word"], end=" ", flush=True)
+
+
+def save(pcm: bytes | bytearray, sample_rate: int, path: Path) -> None:
+    """Write what was heard as a WAV file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(pcm)
+
+
+def check_folder(output: Path) -> None:
+    """Refuse a file in a folder that is not there, before anything is said."""
+    if not output.parent.is_dir():
+        raise CannotSayError(f"there is no folder {output.parent}: create it, or choose another with -o")
+
+
+def parser(description: str, output: str = "out.wav") -> argparse.ArgumentParser:
+    """A command line with what every example takes."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("-o", "--output", type=Path, default=Path(output), help="default: %(default)s")
+    made.add_argument("--verbose", action="store_true", help="show what the framework and the plugin log")
+    return made
+
+
+def run(program: str, work: Callable[[], Coroutine[Any, Any, str]], *, verbose: bool = False) -> int:
+    """Do the work and print the line that it returns. Returns the exit code; a failure is one line."""
+    if verbose:
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+    else:
+        logging.disable(logging.CRITICAL)  # the framework's many lines
+    try:
+        print(asyncio.run(work()))
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return STOPPED_BY_CTRL_C
+    except (CannotSayError, SmallestAIError, ValueError, TypeError, OSError) as error:
+        if verbose:
+            logging.exception("That failed:")
+        print(f"{program}:", " ".join(str(error).split()), file=sys.stderr)
+        return 1
+    return 0

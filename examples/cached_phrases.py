@@ -1,0 +1,59 @@
+"""Phrases that an agent says often, made once and then heard at once.
+
+    python examples/cached_phrases.py -o phrases.wav
+
+The framework's TTSAudioCache asks the plugin for the audio, beside whatever is being said, and keeps it. Here the
+phrases are said in a session on this machine. The voice comes from the service if SMALLEST_API_KEY is set, and else
+from the emulator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from _shared import MUST_COME, CannotSayError, check_folder, parser, run, save, service
+from local_agent import Receptionist
+from loopback import call
+from videosdk.agents import TTSAudioCache
+
+from videosdk_plugins_smallestai import SmallestAITTS
+
+PHRASES = ["One moment, please.", "Let me check that for you."]
+
+
+async def converse(options: argparse.Namespace) -> str:
+    """Do what the command line asks for. Returns the line to print."""
+    check_folder(options.output)
+    async with service() as address:
+        tts = SmallestAITTS(**address)  # the session closes it
+        async with call(Receptionist(instructions="Be brief."), tts) as in_progress:
+            cache = TTSAudioCache(tts)
+            made = [await _timed(cache, phrase) for phrase in PHRASES]
+            found = [await _timed(cache, phrase) for phrase in PHRASES]
+            for phrase in PHRASES:
+                await in_progress.say(phrase, await cache.fetch(phrase))
+            heard, sample_rate = in_progress.heard, in_progress.sample_rate
+    if not heard:
+        raise CannotSayError(MUST_COME)
+    save(heard, sample_rate, options.output)
+    print(f"Made in {sum(made):.2f} s, and found again in {sum(found):.2f} s.")
+    return f"{options.output}: the caller heard {len(heard) / 2 / sample_rate:.2f} s"
+
+
+async def _timed(cache: TTSAudioCache, phrase: str) -> float:
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    await cache.fetch(phrase)
+    return clock() - began
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program. Returns its exit code."""
+    options = parser("Make phrases once, and say them at once.", "phrases.wav").parse_args(argv)
+    return run("cached_phrases.py", lambda: converse(options), verbose=options.verbose)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""A whole agent session on this machine: a language model's tokens become speech, and a caller hears it.
+
+    python examples/local_agent.py -o call.wav
+
+Agent, session, pipeline and transport are the framework's own, and nothing reaches the cloud. The language model is
+a script. The voice comes from the service if SMALLEST_API_KEY is set, and else from the emulator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from _shared import MUST_COME, CannotSayError, check_folder, parser, run, save, service, tokens
+from loopback import call
+from videosdk.agents import LLM, Agent, ChatRole, LLMResponse
+
+from videosdk_plugins_smallestai import SmallestAITTS
+
+GREETING = "Hello! You are through to the front desk."
+QUESTION = "When is my appointment, and what does it cost?"
+ANSWER = "It is on Friday at 10:30. That will be $1,299.50 in all. Shall I put it in your calendar?"
+
+
+class Receptionist(Agent):  # type: ignore[misc]
+    """Greets who comes."""
+
+    async def on_enter(self) -> None:
+        """The caller is there."""
+
+    async def on_exit(self) -> None:
+        """The caller has left."""
+
+
+class Script(LLM):  # type: ignore[misc]
+    """In the place of a language model: gives its answer token by token, at a model's pace."""
+
+    async def chat(self, messages: Any, tools: Any = None, **kwargs: Any) -> AsyncIterator[LLMResponse]:
+        """Answer."""
+        async for token in tokens(ANSWER):
+            await asyncio.sleep(0.03)
+            yield LLMResponse(content=token, role=ChatRole.ASSISTANT)
+
+    async def cancel_current_generation(self) -> None:
+        """There is nothing to cancel: who stops to listen ends it."""
+
+
+async def converse(options: argparse.Namespace) -> str:
+    """Do what the command line asks for. Returns the line to print."""
+    check_folder(options.output)
+    agent = Receptionist(instructions="Answer in one or two short sentences.")
+    async with service() as address:
+        tts = SmallestAITTS(**address, word_timestamps=True)  # the session closes it
+        async with call(agent, tts, llm=Script(), text_chunking=False) as in_progress:
+            print(f"Agent:  {GREETING}", flush=True)
+            await in_progress.say(GREETING)
+            print(f"Caller: {QUESTION}\nAgent:  {ANSWER}", flush=True)
+            await in_progress.ask(QUESTION)
+            heard, sample_rate = in_progress.heard, in_progress.sample_rate
+    if not heard:
+        raise CannotSayError(MUST_COME)
+    save(heard, sample_rate, options.output)
+    return f"{options.output}: the caller heard {len(heard) / 2 / sample_rate:.2f} s"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program. Returns its exit code."""
+    options = parser("Run a whole agent session on this machine.", "call.wav").parse_args(argv)
+    return run("local_agent.py", lambda: converse(options), verbose=options.verbose)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

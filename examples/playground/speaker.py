@@ -1,0 +1,222 @@
+"""One listener's voice: replies on the framework's own speech generation and track, played in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from _shared import MUST_COME, CannotSayError, Heard
+from videosdk.agents import CustomAudioStreamTrack
+from videosdk.agents.speech_generation import SpeechGeneration
+from wire import watched_session
+
+from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS, Voice
+
+Message: TypeAlias = dict[str, Any] | bytes
+"""What goes to the page: an event, or a frame of PCM."""
+
+LONGEST = 5000
+"""Characters of a text: some minutes of speech."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the page wants to hear.
+
+    Attributes:
+        text: What to say.
+        pace: Seconds between its tokens; 0: all at once.
+        sample_rate: What the service is asked for, in Hz.
+        settings: Attributes of the plugin.
+    """
+
+    text: str
+    pace: float
+    sample_rate: int
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, asked: dict[str, Any]) -> Wish:
+        """Read the page's message.
+
+        Raises:
+            ValueError: There is nothing to say, or too much.
+        """
+        text = str(asked["text"]).strip()
+        if not any(character.isalnum() for character in text):
+            raise ValueError("there is nothing to say")
+        if len(text) > LONGEST:
+            raise ValueError(f"the text has more than {LONGEST} characters")
+        settings = {
+            "model": asked["model"],
+            "voice_id": asked["voice"],
+            "language": asked["language"],
+            "speed": float(asked["speed"]),
+            "enable_streaming": asked["transport"] == "websocket",
+        }
+        return cls(text, max(0.0, float(asked["pace"])), int(asked["sample_rate"]), settings)
+
+
+class NotedTrack(CustomAudioStreamTrack):  # type: ignore[misc]
+    """The framework's track, which tells what it is given."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, note: Callable[..., None]) -> None:
+        super().__init__(loop)
+        self._note = note
+        self._given = 0.0
+
+    async def add_new_bytes(self, audio_data: bytes) -> None:
+        """Take audio."""
+        self._given += len(audio_data) / 2 / self.sample_rate
+        self._note("received", seconds=self._given)
+        await super().add_new_bytes(audio_data)
+
+
+class Speaker:
+    """Speaks to one page.
+
+    Args:
+        address: The plugin's arguments that lead to the service.
+        out: Takes what the page is to get.
+    """
+
+    def __init__(self, address: dict[str, Any], out: Callable[[Message], None]) -> None:
+        self._address = address
+        self._out = out
+        self._clock = asyncio.get_running_loop().time
+        self._session = watched_session(self._note_request, self._note_broken)
+        self._rate = 24000
+        self._tts = self._make_tts()
+        self._speech = self._make_speech()
+        self._reply: asyncio.Task[None] | None = None
+        self._began = 0.0
+        self._broken = self._interrupted = False
+        self._texts: list[str] = []
+        self._heard_out = asyncio.Event()
+
+    async def prewarm(self) -> None:
+        """Open the connection, so that the first reply pays no handshake."""
+        await self._tts.prewarm()
+
+    async def voices(self) -> list[Voice]:
+        """The service's voices."""
+        voices: list[Voice] = await self._tts.voices()
+        return voices
+
+    async def speak(self, wish: Wish) -> None:
+        """Begin a reply; one that is still going on is interrupted."""
+        await self.interrupt()
+        if wish.sample_rate != self._rate:
+            await self._tts.aclose()
+            self._rate = wish.sample_rate
+            self._tts, self._speech = self._make_tts(), self._make_speech()
+        for name, value in wish.settings.items():
+            setattr(self._tts, name, value)
+        self._reply = asyncio.create_task(self._perform(wish))
+
+    async def interrupt(self) -> None:
+        """Stop the reply, as a caller does who barges in; returns when it is over."""
+        if self._reply is None or self._reply.done():
+            return
+        self._interrupted = True
+        self._note("interrupted")
+        await self._speech.interrupt()
+        self._heard_out.set()
+        await self._reply
+
+    async def aclose(self) -> None:
+        """Stop, and leave nothing behind."""
+        if self._reply is not None:
+            self._reply.cancel()
+            await asyncio.wait({self._reply})
+        await self._tts.aclose()
+        await self._session.close()
+
+    def _make_tts(self) -> SmallestAITTS:
+        tts = SmallestAITTS(
+            **self._address,
+            model="lightning_v3.1",
+            sample_rate=self._rate,
+            word_timestamps=True,
+            http_session=self._session,
+        )
+        tts.loop = asyncio.get_running_loop()
+        tts.on("word_spoken", self._note_word)
+        return tts
+
+    def _make_speech(self) -> SpeechGeneration:
+        speech = SpeechGeneration(tts=self._tts)
+        speech.on("last_audio_byte", lambda _: self._heard_out.set())
+        return speech
+
+    async def _perform(self, wish: Wish) -> None:
+        self._began, self._texts = self._clock(), []
+        self._broken = self._interrupted = False
+        self._heard_out.clear()
+        track = NotedTrack(asyncio.get_running_loop(), self._note)
+        self._speech.set_audio_track(track)
+        self._note("started")
+        heard, error = Heard(asked_at=self._began), ""
+        speaking = asyncio.create_task(self._say(wish))
+        try:
+            await self._listen(track, heard, speaking)
+            await speaking  # raises what went wrong
+        except (SmallestAIError, CannotSayError, ValueError, TypeError) as failure:
+            error = str(failure)
+        finally:
+            speaking.cancel()
+            await asyncio.wait({speaking})
+        self._note("done", error=error, audio=len(heard.audio) / 2 / track.sample_rate, gaps=heard.gaps)
+
+    async def _say(self, wish: Wish) -> None:
+        await self._speech.synthesize(self._tokens(wish))
+        await self._heard_out.wait()
+
+    async def _tokens(self, wish: Wish) -> AsyncIterator[str]:
+        """The text as a language model gives it."""
+        for number, token in enumerate(re.findall(r"\s*\S+", wish.text)):
+            if number:
+                await asyncio.sleep(wish.pace)
+            self._note("text", text=token)
+            yield token
+
+    async def _listen(self, track: NotedTrack, heard: Heard, speaking: asyncio.Task[None]) -> None:
+        """Play the track in real time, as a room does, until the reply and its last frame are over."""
+        frames = 0
+        while not speaking.done() or track.frame_buffer:
+            gaps, gap_seconds = heard.gaps, heard.gap_seconds
+            played_before, _ = track.snapshot_playback()
+            frame = await track.recv()  # waits until it is due
+            spoken = track.snapshot_playback()[0] > played_before
+            pcm = frame.to_ndarray().tobytes()
+            heard.add(pcm, frame.samples / track.sample_rate, from_the_reply=spoken, now=self._clock())
+            if heard.first_audio_at is None:
+                continue
+            self._out(pcm)  # the silence of a gap too
+            if heard.gaps > gaps:
+                self._note("gap", seconds=heard.gap_seconds - gap_seconds)
+            frames += 1
+            if spoken and frames % 5 == 1:
+                self._note("heard", seconds=len(heard.audio) / 2 / track.sample_rate - heard.gap_seconds)
+        if heard.first_audio_at is None and not speaking.exception() and not self._interrupted:
+            raise CannotSayError(MUST_COME)
+
+    def _note_request(self, text: str) -> None:
+        self._note("request", text=text, again=self._broken or text in self._texts)
+        self._texts.append(text)
+        self._broken = False
+
+    def _note_broken(self) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._broken = True
+            self._note("broken")
+
+    def _note_word(self, event: dict[str, str]) -> None:
+        self._note("word", word=event["word"], cumulative_text=event["cumulative_text"])
+
+    def _note(self, kind: str, **details: Any) -> None:
+        """Tell the page what has happened, and when: in seconds since the reply began."""
+        self._out({"type": kind, "at": round(self._clock() - self._began, 4), **details})

@@ -1,0 +1,196 @@
+"""The examples, as a user runs them: processes of their own, without a key, so that the emulator speaks."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import importlib.util
+import math
+import os
+import re
+import signal
+import sys
+import wave
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import videosdk.agents
+
+from videosdk_plugins_smallestai import SmallestAITTS
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+ANNOUNCEMENT = "SMALLEST_API_KEY is not set: the emulator speaks."
+LIMIT = 50  # seconds until a run counts as hung
+
+VOICES = ["hindi.py", "telephony.py", "fallback.py", "local_agent.py", "cached_phrases.py"]
+"""Those that speak into a WAV file."""
+
+
+async def start(folder: Path, program: str, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(EXAMPLES / program),
+        *arguments,
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "SMALLEST_API_KEY"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def run(folder: Path, program: str, *arguments: str) -> tuple[int | None, list[str], list[str]]:
+    """Exit code, and the lines of output and of errors."""
+    process = await start(folder, program, *arguments)
+    try:
+        async with asyncio.timeout(LIMIT):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode, out.decode().splitlines(), err.decode().splitlines()
+
+
+def check_speech(path: Path, *, rate: int, seconds: tuple[float, float]) -> None:
+    """It is speech, at this rate, about this long."""
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, rate)
+        samples = array.array("h", file.readframes(file.getnframes()))
+    shortest, longest = seconds
+    assert shortest < len(samples) / rate < longest
+    assert math.sqrt(sum(s * s for s in samples) / len(samples)) > 300
+
+
+async def test_hindi_is_spoken_and_each_word_is_shown(tmp_path: Path) -> None:
+    exit_code, out, err = await run(tmp_path, "hindi.py")
+    assert (exit_code, err) == (0, [ANNOUNCEMENT])
+    words, summary = out
+    assert words.split()[:4] == ["नमस्ते!", "आपका", "ऑर्डर", "तैयार"]
+    assert words.split()[-1] == "दूँ?"
+    assert summary.startswith("hindi.wav: first audio after ")
+    check_speech(tmp_path / "hindi.wav", rate=24000, seconds=(4, 10))
+
+
+@pytest.mark.parametrize("rate", [8000, 24000])
+async def test_a_telephones_voice_has_the_right_pitch_on_either_track(tmp_path: Path, rate: int) -> None:
+    exit_code, out, err = await run(tmp_path, "telephony.py", "--track-rate", str(rate))
+    assert (exit_code, err) == (0, [ANNOUNCEMENT])
+    assert out[0].startswith(f"phone.wav: {rate} Hz, first audio after ")
+    check_speech(tmp_path / "phone.wav", rate=rate, seconds=(3, 6))
+
+
+async def test_the_second_voice_says_what_the_first_could_not(tmp_path: Path) -> None:
+    exit_code, out, err = await run(tmp_path, "fallback.py")
+    assert (exit_code, err) == (0, [ANNOUNCEMENT])
+    failed, spoke = out
+    assert failed.startswith("The first voice failed: HTTP 503: ")
+    assert spoke.startswith("The second spoke. fallback.wav: first audio after ")
+    check_speech(tmp_path / "fallback.wav", rate=24000, seconds=(3, 8))
+
+
+async def test_the_caller_of_a_whole_session_hears_the_agent(tmp_path: Path) -> None:
+    exit_code, out, err = await run(tmp_path, "local_agent.py")
+    assert (exit_code, err) == (0, [ANNOUNCEMENT])
+    assert [line.split()[0] for line in out] == ["Agent:", "Caller:", "Agent:", "call.wav:"]
+    check_speech(tmp_path / "call.wav", rate=24000, seconds=(6, 14))
+
+
+async def test_a_cached_phrase_is_made_once_and_heard(tmp_path: Path) -> None:
+    exit_code, out, err = await run(tmp_path, "cached_phrases.py")
+    assert (exit_code, err) == (0, [ANNOUNCEMENT])
+    times, summary = out
+    told = re.fullmatch(r"Made in (\d+\.\d\d) s, and found again in (\d+\.\d\d) s\.", times)
+    assert told
+    assert float(told[1]) > float(told[2])
+    assert summary.startswith("phrases.wav: the caller heard ")
+    check_speech(tmp_path / "phrases.wav", rate=24000, seconds=(1.5, 5))
+
+
+@pytest.mark.parametrize("program", VOICES)
+async def test_what_cannot_be_done_is_told_in_one_line(tmp_path: Path, program: str) -> None:
+    told = f"{program}: there is no folder missing: create it, or choose another with -o"
+    assert await run(tmp_path, program, "-o", "missing/out.wav") == (1, [], [told])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+@pytest.mark.parametrize("program", VOICES)
+async def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path, program: str) -> None:
+    process = await start(tmp_path, program)
+    assert process.stderr is not None
+    async with asyncio.timeout(LIMIT):
+        announced = await process.stderr.readline()  # from here on it is at work
+        await asyncio.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert announced.decode().strip() == ANNOUNCEMENT
+    assert (process.returncode, err) == (130, b"Stopped.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("videosdk.plugins.deepgram") is not None, reason="the cloud's plugins are installed"
+)
+@pytest.mark.parametrize(("mode", "extras"), [([], "turn-detector]"), (["console"], "turn-detector,console]")])
+async def test_an_agent_without_its_plugins_says_what_to_install(
+    tmp_path: Path, mode: list[str], extras: str
+) -> None:
+    exit_code, out, (line,) = await run(tmp_path, "agent.py", *mode)
+    assert (exit_code, out) == (1, [])
+    assert line.startswith("agent.py: No module named ")
+    assert line.endswith(f"pip install . 'videosdk-agents[deepgram,openai,silero,{extras}'")
+
+
+class Stub:
+    """In the place of a cloud plugin, or of what the framework starts."""
+
+    made: list[Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+        self.made.append(self)
+
+    async def start(self, **options: Any) -> None:
+        self.options = options
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """``agent.py``, with stubs for the cloud's plugins and for the framework's pipeline and session."""
+    names = ["DeepgramSTT", "OpenAILLM", "SileroVAD", "TurnDetector", "Pipeline", "AgentSession"]
+    stubs: dict[str, Any] = {name: type(name, (Stub,), {"made": []}) for name in names}
+    plugins = ModuleType("videosdk.agents.plugins")
+    vars(plugins).update({name: stubs[name] for name in names[:4]}, SmallestAITTS=SmallestAITTS)
+    monkeypatch.setitem(sys.modules, plugins.__name__, plugins)
+    for name in names[4:]:
+        monkeypatch.setattr(videosdk.agents, name, stubs[name])
+    spec = importlib.util.spec_from_file_location("agent_example", EXAMPLES / "agent.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def test_the_rooms_agent_speaks_with_this_plugin(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMALLEST_API_KEY", "sk_test")
+    await agent.entrypoint(None)
+    ((pipeline,), (session,)) = agent.Pipeline.made, agent.AgentSession.made
+    assert isinstance(pipeline.kwargs["tts"], SmallestAITTS)
+    assert pipeline.kwargs["text_chunking"] is False
+    assert session.options == {"wait_for_participant": True, "run_until_shutdown": True}
+    await pipeline.kwargs["tts"].aclose()
+
+
+def test_an_agent_without_keys_says_which(
+    agent: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in agent.KEYS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk_test")
+    assert agent.main() == 1
+    wanted = "VIDEOSDK_AUTH_TOKEN, DEEPGRAM_API_KEY, SMALLEST_API_KEY"
+    assert capsys.readouterr().err == f"agent.py: set {wanted} in the environment\n"
