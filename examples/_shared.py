@@ -37,13 +37,18 @@ class CannotSayError(Exception):
 
 
 @asynccontextmanager
-async def service() -> AsyncIterator[dict[str, Any]]:
-    """The arguments that lead to the service, or to an emulator for as long as it is needed."""
+async def service(announce: str = "the emulator speaks", **settings: Any) -> AsyncIterator[dict[str, Any]]:
+    """The arguments that lead to the service, or to an emulator for as long as it is needed.
+
+    Args:
+        announce: What is told of the emulator.
+        **settings: Its settings.
+    """
     if os.environ.get("SMALLEST_API_KEY"):
         yield {}
         return
-    async with emulator() as address:
-        print("SMALLEST_API_KEY is not set: the emulator speaks.", file=sys.stderr)
+    async with emulator(**settings) as address:
+        print(f"SMALLEST_API_KEY is not set: {announce}.", file=sys.stderr)
         yield address
 
 

@@ -10,41 +10,26 @@ in it, and can be used all the same.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
-import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-try:
-    from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS, Voice
-    from videosdk_plugins_smallestai.emulator import WavesEmulator
-except ModuleNotFoundError as missing:
-    sys.exit(f"voices.py: {missing}. Install the plugin first, in the repository: pip install -e .")
-except KeyboardInterrupt:
-    sys.exit(130)  # these imports take seconds
+from _shared import CannotSayError, run
+from _shared import service as any_service
 
-STOPPED_BY_CTRL_C = 130  # what a shell expects: 128 and the number of SIGINT
+from videosdk_plugins_smallestai import SmallestAITTS, Voice
+
 HEADINGS = ("id", "name", "languages", "accent", "gender")
 UNTOLD = "-"
 """What a table shows where the service does not say."""
 
 
-class NoVoicesError(Exception):
-    """There is nothing to show; the message says why."""
-
-
 @asynccontextmanager
 async def service() -> AsyncIterator[dict[str, Any]]:
-    """The arguments that lead to the service, or to an emulator for as long as it is needed."""
-    if os.environ.get("SMALLEST_API_KEY"):
-        yield {}
-        return
-    print("SMALLEST_API_KEY is not set: these are the emulator's voices.", file=sys.stderr)
-    async with WavesEmulator(voice="tone") as waves:
-        yield {"api_key": "sk_offline", "base_url": waves.base_url}
+    """The arguments that lead to the service, or to an emulator, which need not speak."""
+    async with any_service(announce="these are the emulator's voices", voice="tone") as address:
+        yield address
 
 
 async def voices() -> list[Voice]:
@@ -62,7 +47,7 @@ def speaking(listed: Sequence[Voice], language: str | None) -> list[Voice]:
         asked = (
             "" if language is None else f" that speaks {language!r}: it knows {', '.join(known) or 'no language'}"
         )
-        raise NoVoicesError(f"the service lists no voice{asked}")
+        raise CannotSayError(f"the service lists no voice{asked}")
     return found
 
 
@@ -82,21 +67,17 @@ def _row(voice: Voice) -> tuple[str, ...]:
     return tuple(cell or UNTOLD for cell in cells)
 
 
+async def listing(language: str | None) -> str:
+    """The table that was asked for."""
+    return table(speaking(await voices(), language))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program. Returns its exit code."""
-    parser = argparse.ArgumentParser(description="List the service's voices.")
-    parser.add_argument("--language", help="only those that speak it, such as english, hindi")
-    options = parser.parse_args(argv)
-    logging.disable(logging.CRITICAL)  # the framework's many lines
-    try:
-        print(table(speaking(asyncio.run(voices()), options.language)))
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return STOPPED_BY_CTRL_C
-    except (NoVoicesError, SmallestAIError, ValueError, OSError) as error:
-        print("voices.py:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
-    return 0
+    command = argparse.ArgumentParser(description="List the service's voices.")
+    command.add_argument("--language", help="only those that speak it, such as english, hindi")
+    options = command.parse_args(argv)
+    return run("voices.py", lambda: listing(options.language))
 
 
 if __name__ == "__main__":

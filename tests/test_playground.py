@@ -189,6 +189,22 @@ async def test_what_is_refused_is_told() -> None:
         assert "voice" in (await page.inner_text("#status")).lower()
 
 
+@browser_test
+async def test_a_picture_can_be_taken_while_it_speaks(tmp_path: Path) -> None:
+    """The README's is made by this: ``PLAYGROUND_PICTURE=examples/playground/screenshot.png pytest -m slow ...``."""
+    path = Path(os.environ.get("PLAYGROUND_PICTURE", tmp_path / "playground.png"))
+    async with open_page() as page:
+        await page.set_viewport_size({"width": 1180, "height": 1000})
+        await page.fill("#text", await page.evaluate("document.getElementById('text').defaultValue"))
+        await page.check("#by-token")
+        await page.click("text=Drop")
+        await page.click("#speak")
+        await page.locator("#words .spoken", has_text="people").wait_for(timeout=1000 * LIMIT)
+        await page.screenshot(path=path, full_page=True)
+        assert await number(page, "Resumed") == "1 time"
+    assert path.stat().st_size > 20_000
+
+
 async def test_other_sites_may_neither_read_the_page_nor_connect() -> None:
     async with playground() as address, aiohttp.ClientSession() as http:
         for path, headers in [("", {"Host": "evil.example"}), ("ws", {"Origin": "http://evil.example"})]:
