@@ -231,6 +231,23 @@ async def test_audio_that_is_implausibly_short_is_asked_for_once_more(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("marks", ["release", None])
+async def test_after_a_break_a_continuation_is_not_held_back_from_who_has_nothing_left_to_hear(
+    stage: MakeStage, marks: str | None
+) -> None:
+    text = (
+        "Good morning! Your flight to Lisbon leaves from gate 3 at 10:30. "
+        "The fare is $1,299.50, and 5 people wait ahead of you. Shall I book a seat by the window?"
+    )
+    broken = at_first(Break(0.3, "reset"), {0})
+    async with stage(ROUTES["continuations"], context_complete=marks, fault=broken) as s:
+        await s.tts.prewarm()
+        await s.tts.synthesize(tokens(text, 0.06))
+        assert_whole(s, text)
+        assert len(s.ear.gaps) <= 2  # where it broke, and while the second sentence is being written
+
+
+@pytest.mark.slow
 @every_websocket
 async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage, route: str) -> None:
     """It is as silent as a server that has finished, but it answers no ping."""

@@ -12,6 +12,7 @@ __all__ = [
     "Scanner",
     "ends_one_word_sentence",
     "ends_sentence",
+    "ends_whole_sentence",
     "ends_wide_sentence",
     "is_abbreviation",
     "is_edge",
@@ -163,6 +164,12 @@ def ends_sentence(text: str) -> bool:
     """Whether the last thing in `text` is a mark, with or without closers, and not the dot of a title."""
     word, mark = _last_word_and_mark(text)
     return bool(mark) and not (mark == "." and (word in _TITLES or word.casefold() in _ANY_CASE))
+
+
+def ends_whole_sentence(text: str) -> bool:
+    """As `ends_sentence`, but a comma, a colon or the like is not enough."""
+    _, mark = _last_word_and_mark(text)
+    return mark in _SENTENCE and ends_sentence(text)
 
 
 def ends_one_word_sentence(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 from .account import Account, Slot
@@ -17,6 +18,9 @@ __all__ = ["Fetcher"]
 HELD_BACK_CHECK = 0.1
 """Seconds between looks at whether a part counts as spoken."""
 
+NEEDED_SOON = 1.0
+"""Seconds left to hear at which a part is not held back: its first audio may take most of that."""
+
 
 class Fetcher:
     """Fetches the segments of one reply.
@@ -25,12 +29,20 @@ class Fetcher:
         link: How the service is reached.
         account: The requests of this instance.
         changed: Told of whatever the reply's player may wait for.
+        remaining: Tells the seconds that the listener still has to hear; ``None`` where nobody listens.
     """
 
-    def __init__(self, link: Link, account: Account, changed: Signal) -> None:
+    def __init__(
+        self,
+        link: Link,
+        account: Account,
+        changed: Signal,
+        remaining: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._link = link
         self._account = account
         self._changed = changed
+        self._remaining = remaining
         self._clock = asyncio.get_running_loop().time
         self._passages: list[Passage] = []
 
@@ -155,11 +167,13 @@ class Fetcher:
     async def _send_parts(self, passage: Passage, request: JoinedRequest) -> None:
         """Send the segments of a joined reply as they come. The request may fail meanwhile."""
         while not request.ended:
-            part = passage.next_part()
+            remaining = self._remaining()
+            urgent = remaining is not None and remaining < NEEDED_SOON
+            part = passage.next_part(urgent=urgent)
             if part is not None:
                 await request.add(part)
                 passage.sent_at = self._clock()
-            elif passage.held_back:
+            elif passage.holds_back(urgent=urgent):
                 await self._changed.wait(HELD_BACK_CHECK)
             elif passage.closed:
                 await request.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .account import Slot
-from .boundaries import ends_sentence
+from .boundaries import ends_whole_sentence
 from .ending import SILENCE_LIMIT
 from .errors import APIConnectionError, SmallestAIError
 from .playback import SAMPLE_WIDTH
@@ -155,6 +155,8 @@ class Passage:
         self._before_attempt = 0
         self._to_repeat = 0
         self._releases = 0
+        self._just_released = False
+        self._closed_after_release = False
         self._sent = 0
         self._mark = (0, 0)
         self._origin = 0
@@ -205,6 +207,7 @@ class Passage:
         """The next audio begins with the first undelivered segment: skip what has come of it."""
         if self.received:
             self.resumes += 1
+        self._closed_after_release |= self._just_released
         self.sent_at = None
         self._sent = self._mark[0]
         self._before_attempt = self.received
@@ -229,24 +232,26 @@ class Passage:
         """Whether all of it is known to have come whole."""
         return self.closed and self._mark[0] == len(self.segments)
 
-    @property
-    def held_back(self) -> bool:
+    def holds_back(self, *, urgent: bool) -> bool:
         """Whether the next part waits until the last one was spoken.
 
         It does after a break: then each release is known to be its own, and what it brought is never asked for
-        again, even on a server that closes the connection after each.
+        again. Where the listener will soon have nothing to hear that matters less, unless the server closes the
+        connection after each release: there nothing would ever get further.
         """
+        if urgent and not self._closed_after_release:
+            return False
         if not self.resumes or self._sent <= self._releases or self.sent_at is None:
             return False
-        if not ends_sentence(self.segments[self._sent - 1].text):
+        if not ends_whole_sentence(self.segments[self._sent - 1].text):
             return False  # the server itself waits for the sentence's end
         spoken = self.last_chunk_at is not None and self.last_chunk_at > self.sent_at
         quiet = self._clock() - max(self.sent_at, self.last_chunk_at or 0.0)
         return quiet < (RELEASE_SILENCE if spoken else SILENCE_LIMIT)
 
-    def next_part(self) -> Segment | None:
-        """The next segment to send in this attempt; ``None`` while there is none."""
-        if self._sent == len(self.segments) or self.held_back:
+    def next_part(self, *, urgent: bool) -> Segment | None:
+        """The next segment to send in this attempt, ``urgent`` or not; ``None`` while there is none."""
+        if self._sent == len(self.segments) or self.holds_back(urgent=urgent):
             return None
         self._sent += 1
         return self.segments[self._sent - 1]
@@ -257,6 +262,7 @@ class Passage:
             self._on_change()
             return
         self.answered = True
+        self._just_released = isinstance(event, Complete)
         if isinstance(event, Answered):
             self._on_change()
         elif isinstance(event, Audio):

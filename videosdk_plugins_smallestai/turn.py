@@ -7,7 +7,7 @@ import contextlib
 import logging
 
 from .account import Account
-from .boundaries import ends_sentence
+from .boundaries import ends_whole_sentence
 from .ending import SILENCE, Ruling, is_plausible, likely_end
 from .errors import SmallestAIError
 from .fetching import Fetcher
@@ -64,7 +64,7 @@ class Turn:
         self._account = account
         self._words = words
         self._changed = Signal()
-        self._fetcher = Fetcher(link, account, self._changed)
+        self._fetcher = Fetcher(link, account, self._changed, lambda: playback.remaining)
         self._clock = asyncio.get_running_loop().time
         self._started_at = self._clock()
         self._passages: list[Passage] = []
@@ -233,7 +233,7 @@ class Turn:
 
     def _joined_has_room(self, passage: Passage) -> bool:
         """One segment ahead, as far as that can be told: whose audio it is that comes, the server does not say."""
-        if not ends_sentence(passage.segments[-1].text):
+        if not ends_whole_sentence(passage.segments[-1].text):
             return True  # the server speaks whole sentences: it waits for the end of this one
         if not passage.attempt_bytes and len(passage.undelivered) >= AHEAD:
             return False  # nothing has come: a fallback provider may need the rest
