@@ -36,7 +36,9 @@ def assert_whole(s: Stage, text: str = SEVEN) -> None:
 
 @every_websocket
 @pytest.mark.parametrize("serving", ["serial", "interleaved"])
-@pytest.mark.parametrize("complete", [0.0, 4.0, None], ids=["at once", "late", "never"])
+@pytest.mark.parametrize(
+    "complete", [pytest.param(0.0, marks=pytest.mark.slow), 4.0, None], ids=["at once", "late", "never"]
+)
 async def test_seven_segments_are_one_breath(
     stage: MakeStage, route: str, serving: str, complete: float | None
 ) -> None:
@@ -72,7 +74,7 @@ async def test_a_stall_that_is_shorter_than_what_is_buffered_is_not_heard(stage:
 
 @every_route
 @pytest.mark.parametrize("complete", [pytest.param(0.0, marks=pytest.mark.slow), None], ids=["at once", "never"])
-@pytest.mark.parametrize("after", [0.3, 3.0])
+@pytest.mark.parametrize("after", [0.3, pytest.param(3.0, marks=pytest.mark.slow)])
 async def test_a_stall_of_three_seconds_is_a_gap_and_loses_nothing(
     stage: MakeStage, route: str, after: float, complete: float | None
 ) -> None:

@@ -10,11 +10,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import videosdk_plugins_smallestai as package
 from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai.emulator import WavesEmulator
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 SAY = "examples/say.py 'Hello from VideoSDK. Your total is $1,299.50 at 10:30.'"
@@ -143,9 +145,11 @@ def test_the_readmes_python_is_valid_and_its_imports_exist(block: str) -> None:
             assert names <= set(dir(module)) | set(getattr(module, "__all__", ()))
 
 
-async def test_the_readmes_offline_test_of_an_agent_passes() -> None:
+async def test_the_readmes_offline_tests_of_an_agent_pass(waves_emulator: WavesEmulator) -> None:
     (block,) = (block for block in python_blocks() if "async def test_" in block)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile(block, "README.md", "exec"), names)
-    (test,) = (value for name, value in names.items() if name.startswith("test_"))
-    await test()  # type: ignore[operator]
+    tests = [value for name, value in names.items() if name.startswith("test_")]
+    assert len(tests) == 2
+    for test in tests:
+        await test(waves_emulator)

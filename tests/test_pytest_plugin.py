@@ -45,7 +45,9 @@ def run(users: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     )
 
 
-@pytest.mark.parametrize(("mode", "mark"), [("auto", ""), ("strict", "@pytest.mark.asyncio")])
+@pytest.mark.parametrize(
+    ("mode", "mark"), [pytest.param("auto", "", marks=pytest.mark.slow), ("strict", "@pytest.mark.asyncio")]
+)
 def test_an_agents_own_test_speaks_without_a_key(users: pytest.Pytester, mode: str, mark: str) -> None:
     users.makepyfile(AGENT_TEST.format(mark=mark))
     run(users, "-o", f"asyncio_mode={mode}").assert_outcomes(passed=1)

@@ -51,7 +51,7 @@ def now() -> float:
 @pytest.mark.parametrize(
     "requests", [{0}, pytest.param({1, 3}, marks=pytest.mark.slow)], ids=["once", "in two segments"]
 )
-@pytest.mark.parametrize("how", ["close", "reset", "silence"])
+@pytest.mark.parametrize("how", [pytest.param("close", marks=pytest.mark.slow), "reset", "silence"])
 async def test_a_broken_connection_is_not_heard(stage: MakeStage, route: str, how: str, requests: set[int]) -> None:
     async with stage(ROUTES[route], fault=at_first(Break(0.3, how), requests)) as s:
         await speak(s)
@@ -59,7 +59,7 @@ async def test_a_broken_connection_is_not_heard(stage: MakeStage, route: str, ho
 
 
 @every_route
-@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("how", ["close", pytest.param("reset", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("after", [0.0, 9.0], ids=["before the first chunk", "after the last"])
 async def test_a_connection_that_breaks_at_the_edge_of_a_segment_is_not_heard(
     stage: MakeStage, route: str, how: str, after: float
@@ -84,7 +84,7 @@ async def test_a_connection_that_always_breaks_at_the_same_place_is_an_error_soo
 
 
 @every_route
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 503, *(pytest.param(s, marks=pytest.mark.slow) for s in (500, 502, 504))])
 async def test_a_passing_refusal_is_not_an_error(stage: MakeStage, route: str, status: int) -> None:
     async with stage(ROUTES[route], fault=at_first(Refuse(status), {0, 2})) as s:
         await speak(s)
@@ -195,7 +195,7 @@ async def test_a_service_that_is_down_is_noticed_before_any_text_is_taken(stage:
 
 
 @every_route
-@pytest.mark.parametrize("slot_freed", ["last_chunk", "complete"])
+@pytest.mark.parametrize("slot_freed", ["last_chunk", pytest.param("complete", marks=pytest.mark.slow)])
 async def test_an_account_with_one_request_at_a_time_is_heard_whole(
     stage: MakeStage, route: str, slot_freed: str
 ) -> None:
