@@ -191,7 +191,7 @@ async def test_what_is_refused_is_told() -> None:
 
 @browser_test
 async def test_a_picture_can_be_taken_while_it_speaks(tmp_path: Path) -> None:
-    """The README's is made by it: ``PLAYGROUND_PICTURE=examples/playground/screenshot.png pytest -m slow -k picture``."""
+    """The README's was made by it: ``PLAYGROUND_PICTURE=examples/playground/screenshot.png pytest -m slow``."""
     path = Path(os.environ.get("PLAYGROUND_PICTURE", tmp_path / "playground.png"))
     async with open_page() as page:
         await page.set_viewport_size({"width": 1180, "height": 1000})

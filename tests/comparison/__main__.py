@@ -93,7 +93,8 @@ def verdict(scene: Scene, heard: list[dict[str, Any]], requested: list[str]) -> 
         share = len(pcm) / len(expected)
         parts = [f"{share:.0%} heard" if pcm else "nothing heard"]
     if reply["gaps"]:
-        parts.append(f"{len(reply['gaps'])} gaps ({sum(reply['gaps']):.2f} s)")
+        count = len(reply["gaps"])
+        parts.append(f"{count} gap{'s' if count > 1 else ''} ({sum(reply['gaps']):.2f} s)")
     if reply["frames"]:
         parts.append(f"first audio {reply['frames'][start]:.2f} s")
     if share < 0.99:
