@@ -34,7 +34,7 @@ def is_error(frame: Mapping[str, Any]) -> bool:
     status = frame.get("status")
     if status == "warning":
         return False
-    if status == "error" or status is False or _http_status(status):
+    if status == "error" or status is False or (status != "chunk" and _http_status(status)):
         return True
     if any(frame.get(name) for name in ("error", "errors", "error_code")) or data_of(frame).get("error"):
         return True

@@ -126,7 +126,15 @@ class Passage:
         piece: Its words, once it is being played.
     """
 
-    def __init__(self, segment: Segment, rate: int, on_change: Callable[[], None], *, closed: bool) -> None:
+    def __init__(
+        self,
+        segment: Segment,
+        rate: int,
+        on_change: Callable[[], None],
+        on_audio: Callable[[], None],
+        *,
+        closed: bool,
+    ) -> None:
         self.segments = [segment]
         self.rate = rate
         self.closed = closed
@@ -150,6 +158,7 @@ class Passage:
         self.piece: SpokenPiece | None = None
         self._clock = asyncio.get_running_loop().time
         self._on_change = on_change
+        self._on_audio = on_audio
         self._buffer: list[bytes] = []
         self._to_skip = 0
         self._before_attempt = 0
@@ -305,7 +314,7 @@ class Passage:
             self.asked_again = False
             self._buffer.append(pcm[skipped:])
             self.received += len(pcm) - skipped
-            self._on_change()
+            self._on_audio()
 
     def _hear_word(self, word: Word) -> None:
         if self._word_times is None:

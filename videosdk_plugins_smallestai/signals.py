@@ -11,13 +11,19 @@ class Signal:
     """Wakes all who wait when something has changed. They look for themselves at what it was.
 
     No wake-up is lost as long as a waiter looks and then waits without an await in between.
+
+    Args:
+        also: Another one, whose waiters are woken too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, also: Signal | None = None) -> None:
+        self._also = also
         self._waiters: list[asyncio.Future[None]] = []
 
     def notify(self) -> None:
         """Wake everybody who waits now."""
+        if self._also is not None:
+            self._also.notify()
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

@@ -63,7 +63,8 @@ class Turn:
         self._settings = settings
         self._account = account
         self._words = words
-        self._changed = Signal()
+        self._played_on = Signal()  # wakes the player only: a chunk is no news for who reads the text
+        self._changed = Signal(also=self._played_on)
         self._fetcher = Fetcher(link, account, self._changed, lambda: playback.remaining)
         self._clock = asyncio.get_running_loop().time
         self._started_at = self._clock()
@@ -247,7 +248,8 @@ class Turn:
             self._passages[-1].add(segment)
             return
         previous = self._passages[-1] if self._passages else None
-        passage = Passage(segment, self._settings.sample_rate, self._notice, closed=not self._link.joins)
+        on_audio = self._notice if self._link.joins else self._notice_audio  # where it is joined, it makes room
+        passage = Passage(segment, self._settings.sample_rate, self._notice, on_audio, closed=not self._link.joins)
         self._passages.append(passage)
         if not self._source.stopped:
             passage.fetching = tasks.create_task(self._fetcher.fetch(passage, previous))
@@ -297,11 +299,11 @@ class Turn:
         """Wait for a change. At what may be the end of the reply, its last samples are not kept waiting."""
         fill = self._until_fill()
         if fill is not None and (seconds is None or fill < seconds):
-            await self._changed.wait(fill)
+            await self._played_on.wait(fill)
             if self._until_fill() == 0.0:
                 await self._playback.fill_frame()
         else:
-            await self._changed.wait(seconds)
+            await self._played_on.wait(seconds)
 
     def _until_fill(self) -> float | None:
         """Seconds until the last frame is to be filled; ``None`` while this cannot be the end."""
@@ -335,8 +337,14 @@ class Turn:
                 passage.slot.release()
         self._notice()
 
+    def _notice_audio(self) -> None:
+        """Audio has come: its player looks at it, and the words may have moved."""
+        self._played_on.notify()
+        if self._words is not None:
+            self._words.clock.changed()
+
     def _notice(self) -> None:
-        """Something has happened to a segment: its player looks at it, and its words may have moved."""
+        """Something else has happened to a segment."""
         self._changed.notify()
         if self._words is not None:
             self._words.clock.changed()

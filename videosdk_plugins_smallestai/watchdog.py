@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from .connection import LOOK_EVERY
-from .ending import COMPLETE_WAIT, SILENCE_LIMIT, Facts, Ruling, is_plausible, judge, likely_end
+from .ending import COMPLETE_WAIT, SILENCE, SILENCE_LIMIT, Facts, Ruling, is_plausible, judge, likely_end
 from .errors import APITimeoutError
 from .passage import Link, Passage
 from .playback import Playback
@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_AUDIO_TIMEOUT = 10.0
 """Seconds without audio for the request that is first in line, on a WebSocket. The service takes 0.1 to 0.8."""
+
+AMPLE = 1.0
+"""Seconds left to hear with which no ruling is due as long as chunks come: the earliest is due with 0.5."""
 
 PROOF_AFTER = 1.0
 """Seconds of silence after which it is found out whether the network is dead. First audio takes less."""
@@ -59,6 +62,10 @@ class SilenceWatchdog:
             event can change it.
         """
         passage, following = self._passages[index], self._following(index)
+        if self._link.ends_are_told:
+            return Ruling.WAIT, None
+        if self._is_calm(passage):
+            return Ruling.WAIT, SILENCE
         ruling, seconds = self._judge(passage, following, awaits_text)
         if ruling is not Ruling.ASK_AGAIN and not (following and following.waiting):
             ruling, seconds = await self._doubt(passage, ruling, seconds)
@@ -78,11 +85,18 @@ class SilenceWatchdog:
             since = max(since, passage.sent_at + self.first_audio_seconds)
         return max(0.0, self._clock() - since)
 
+    def _is_calm(self, passage: Passage) -> bool:
+        """Whether there is nothing to rule on: audio has just come, and there is much to hear. So it mostly is."""
+        remaining = self._playback.remaining
+        if remaining is None or remaining < AMPLE or passage.last_chunk_at is None or passage.sent_at is None:
+            return False
+        return self._clock() - passage.last_chunk_at < SILENCE
+
     def _following(self, index: int) -> Passage | None:
         return self._passages[index + 1] if len(self._passages) > index + 1 else None
 
     def _judge(self, passage: Passage, following: Passage | None, awaits_text: bool) -> tuple[Ruling, float | None]:
-        if self._link.ends_are_told or passage.sent_at is None or passage.request is None:
+        if passage.sent_at is None or passage.request is None:
             return Ruling.WAIT, None
         now = self._clock()
         if not passage.attempt_bytes:
@@ -115,7 +129,7 @@ class SilenceWatchdog:
 
     async def _doubt(self, passage: Passage, ruling: Ruling, seconds: float | None) -> tuple[Ruling, float | None]:
         """Believe in an end, and wait long, only on a network that carries: a dead one is as silent as a server."""
-        if self._link.ends_are_told or passage.request is None or passage.sent_at is None:
+        if passage.request is None or passage.sent_at is None:
             return ruling, seconds
         since = max(passage.sent_at, passage.last_chunk_at or 0.0)
         silent = self._clock() - since
