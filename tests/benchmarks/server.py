@@ -1,0 +1,66 @@
+"""The server's process: the emulator, with the pace of the live service and a voice that costs nothing.
+
+    python server.py
+
+It prints ``{"base_url": ...}``, and then answers each JSON line on the standard input with one of its own: the
+fields of a line are settings of the emulator to be changed; the answer is the CPU that this process has used, and
+the time. It ends with the standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+from videosdk_plugins_smallestai.emulator import WavesEmulator
+
+PACE: dict[str, Any] = {"first_audio": 0.2, "real_time_factor": 3.3, "chunk": 0.1}
+"""As the live service is reported to be: seconds to a request's first chunk, seconds of audio a second, and seconds
+of audio in a chunk."""
+
+HANDSHAKE = 0.15
+"""Seconds that a WebSocket handshake takes: TCP, TLS and HTTP, a round trip of 50 ms each."""
+
+FILES = 16_000
+
+
+class DistantEmulator(WavesEmulator):
+    """As far away as a server is; the loopback is not."""
+
+    async def _admit(self, *what: Any) -> None:
+        await asyncio.sleep(HANDSHAKE)
+        await super()._admit(*what)
+
+
+async def forget(waves: WavesEmulator) -> None:
+    """The emulator writes down all that it speaks, which here is gigabytes."""
+    while True:
+        await asyncio.sleep(1.0)
+        waves.requests[:] = [request for request in waves.requests if request.outcome is None]
+
+
+async def serve() -> None:
+    """Serve until the standard input ends."""
+    async with DistantEmulator(voice="tone", **PACE) as waves:
+        forgetting = asyncio.ensure_future(forget(waves))
+        print(json.dumps({"base_url": waves.base_url, "pace": PACE, "handshake": HANDSHAKE}), flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            for name, value in json.loads(line).items():
+                setattr(waves, name, value)
+            print(json.dumps({"cpu": time.process_time(), "wall": time.perf_counter()}), flush=True)
+        forgetting.cancel()
+
+
+def main() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, hard), hard))
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()
