@@ -155,6 +155,7 @@ def test_audio_comes_out_as_it_was_sent(pcm: bytes) -> None:
     assert parse_sse(json.dumps({"audio": audio, "done": False, "status": "206"})) == Audio(pcm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("around", ['{"error":%s}', '{"error":{"a":%s}}', '{"errors":[{"received":%s}]}', "%s"])
 def test_nesting_of_any_depth_is_an_event(around: str) -> None:
     """At some depths the JSON parser stands it, and what makes text of it does not."""

@@ -53,6 +53,7 @@ def test_an_agents_own_test_speaks_without_a_key(users: pytest.Pytester, mode: s
     run(users, "-o", f"asyncio_mode={mode}").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_plain_test_needs_no_asyncio_plugin(users: pytest.Pytester) -> None:
     users.makepyfile(
         """
@@ -69,6 +70,7 @@ def test_a_plain_test_needs_no_asyncio_plugin(users: pytest.Pytester) -> None:
     run(users, "-p", "no:asyncio").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_markers_set_the_emulator_up_and_the_closest_wins(users: pytest.Pytester) -> None:
     users.makepyfile(
         """
@@ -93,6 +95,7 @@ def test_markers_set_the_emulator_up_and_the_closest_wins(users: pytest.Pytester
     result.stdout.fnmatch_lines(['*the marker waves_emulator takes keywords only, such as voice="speech"'])
 
 
+@pytest.mark.slow
 def test_a_fault_can_be_set_while_it_runs(users: pytest.Pytester) -> None:
     users.makepyfile(
         AGENT_TEST.format(mark="").replace(
@@ -105,6 +108,7 @@ def test_a_fault_can_be_set_while_it_runs(users: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*AuthenticationError*"])
 
 
+@pytest.mark.slow
 def test_the_fixture_and_its_marker_are_documented_where_pytest_lists_them(users: pytest.Pytester) -> None:
     run(users, "--fixtures").stdout.fnmatch_lines(["waves_emulator*", "*A local Waves server*"])
     run(users, "--markers").stdout.fnmatch_lines(["@pytest.mark.waves_emulator(*"])

@@ -94,6 +94,7 @@ async def test_the_text_is_heard_as_a_wav_and_summed_up_in_one_line(tmp_path: Pa
     assert (summary["gaps"] == "0") == (summary["gap_seconds"] == "0.00")
 
 
+@pytest.mark.slow
 async def test_each_word_is_shown_as_it_is_spoken(tmp_path: Path) -> None:
     run = await say(tmp_path, TEXT, "--words")
     assert run.exit_code == 0, run.err

@@ -396,6 +396,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_of_100_000_characters_is_cut_in_reasonable_time(name: str) -> None:
     text = HOSTILE[name]
