@@ -36,7 +36,7 @@ def is_error(frame: Mapping[str, Any]) -> bool:
         return False
     if status == "error" or status is False or (status != "chunk" and _http_status(status)):
         return True
-    if any(frame.get(name) for name in ("error", "errors", "error_code")) or data_of(frame).get("error"):
+    if frame.get("error") or frame.get("errors") or frame.get("error_code") or data_of(frame).get("error"):
         return True
     # Older servers add a `message` to every frame, so it tells an error only where nothing else tells what it is.
     nameless = status is None and "data" not in frame and "audio" not in frame and frame.get("done") is None

@@ -28,6 +28,13 @@ logger = logging.getLogger(__name__)
 LONG_FOR_A_CHUNK = 0.12
 """Seconds without a chunk that are unusual in mid-speech: 100 ms of audio come each 30 ms."""
 
+RESERVE = 0.1
+"""Seconds left to hear at which audio is handed over at once: five frames, more than a busy event loop is late."""
+
+COLLECTED = (0.05, 0.3)
+"""Seconds for which audio is collected while the listener has more than that to hear, at least and at most: to wake
+the player for each chunk costs more than to play it."""
+
 AHEAD = 2
 """Requests under way: the one that is heard, and one ahead."""
 
@@ -66,10 +73,12 @@ class Turn:
         self._played_on = Signal()  # wakes the player only: a chunk is no news for who reads the text
         self._changed = Signal(also=self._played_on)
         self._fetcher = Fetcher(link, account, self._changed, lambda: playback.remaining)
-        self._clock = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
         self._started_at = self._clock()
         self._passages: list[Passage] = []
         self._watchdog = SilenceWatchdog(link, playback, settings.speed, self._passages)
+        self._collecting: asyncio.TimerHandle | None = None
         self._awaits_text = False
         self._text_error: Exception | None = None
         self._stopped = False
@@ -108,6 +117,7 @@ class Turn:
         if self._work is not None and not self._work.done():
             self._work.cancel()
         self._drop_requests()
+        self._stop_collecting()
 
     def stop_late(self) -> None:
         """Play no late audio any more: something else goes to the sink now."""
@@ -163,6 +173,7 @@ class Turn:
                 await self._play()
             except Exception as error:  # raised below: the task group would wrap it
                 failure = error
+            self._stop_collecting()
             await self._playback.finish()
             if self._words is not None:
                 self._words.clock.finish()
@@ -338,10 +349,24 @@ class Turn:
         self._notice()
 
     def _notice_audio(self) -> None:
-        """Audio has come: its player looks at it, and the words may have moved."""
-        self._played_on.notify()
+        """Audio has come: its player looks at it, in good time, and the words may have moved."""
+        if self._collecting is None:
+            spare = (self._playback.remaining or 0.0) - RESERVE
+            if spare < COLLECTED[0]:
+                self._played_on.notify()
+            else:
+                self._collecting = self._loop.call_later(min(spare, COLLECTED[1]), self._hand_over)
         if self._words is not None:
             self._words.clock.changed()
+
+    def _hand_over(self) -> None:
+        self._stop_collecting()
+        self._played_on.notify()
+
+    def _stop_collecting(self) -> None:
+        if self._collecting is not None:
+            self._collecting.cancel()
+            self._collecting = None
 
     def _notice(self) -> None:
         """Something else has happened to a segment."""

@@ -31,6 +31,9 @@ from typing import Any
 SATURATED = 0.9
 """Of a core: a process that is busier makes others wait."""
 
+LATE = 0.02
+"""Seconds by which listeners' frames may be late, at the 95th percentile: one frame."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -80,6 +83,11 @@ class Row:
     def saturated(self) -> list[str]:
         """Which processes had too much to do for the times to mean much."""
         return [who for who in ("client", "server") if self.numbers.get(f"{who} busy", 0.0) > SATURATED]
+
+    @property
+    def starved(self) -> bool:
+        """Whether the contestant stood still although it had little to do: other programs had the CPU."""
+        return not self.saturated and self.numbers.get("late", 0.0) > LATE
 
     def take(self, result: dict[str, Any], server_busy: float) -> None:
         """Take in the result of a part."""

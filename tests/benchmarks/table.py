@@ -74,6 +74,10 @@ def _notes(group: Sequence[Row]) -> list[str]:
             notes.append(
                 f"  {label}: the {' and the '.join(row.saturated)} had no CPU left: its times are of overload"
             )
+        if row.starved:
+            notes.append(
+                f"  {label}: other programs had the CPU: its times are theirs; run it on a machine at rest"
+            )
     return [line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="    ")]
 
 

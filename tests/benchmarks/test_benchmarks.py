@@ -30,9 +30,11 @@ def test_a_quick_run_prints_a_row_for_each_contestant(tmp_path: Path) -> None:
         "--here", "--quick", "--sessions", "1", "--contestants", "bare", "ours", "-o", str(tmp_path / "drawn.png")
     )
     assert ran.returncode == 0, ran.stderr
-    rows = [line for line in ran.stdout.splitlines() if line.startswith(("bare loop", "this plugin"))]
+    table, _, definitions = ran.stdout.partition("What is measured")
+    rows = [line for line in table.splitlines() if line.startswith(("bare loop", "this plugin"))]
     assert len(rows) == 2, ran.stdout
-    assert "failed" not in ran.stdout, ran.stdout
+    assert "failed" not in table, ran.stdout
+    assert "first audio" in definitions
     assert " 100%" in rows[0], "what there was to hear was heard"
     assert " 100%" in rows[1], "what there was to hear was heard"
     assert "1 of 2: bare loop" in ran.stderr, "progress is shown"

@@ -92,7 +92,10 @@ async def test_a_strange_text_is_spoken_or_skipped(stage: MakeStage, route: str)
             await s.tts.synthesize(make(text))
             assert s.errors == [], name
             assert_speakable(s.waves.requests, joined=joined)
-            whole = b"".join(request.audio for request in s.waves.requests)
+            # On a starved machine a request may have been made twice: what was given up does not count.
+            whole = b"".join(
+                request.audio for request in s.waves.requests if request.outcome not in ("broken", "cancelled")
+            )
             assert await hears_whole(s.ear, whole), name
 
     for make in (str, lambda text: items(as_stream(text, 1)), lambda text: items(as_stream(text, 7))):
