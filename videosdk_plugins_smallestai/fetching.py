@@ -119,6 +119,8 @@ class Fetcher:
             return False
         if previous.refused and not previous.new_audio:
             return True  # sent together, it might be this one that is in its way
+        if self._link.ends_are_told and not previous.answered:
+            return True  # each has a connection of its own, on which it could overtake
         return previous.sent_at is None or not self._link.runs_ahead
 
     async def _decide(self, passage: Passage, error: SmallestAIError, policy: RetryPolicy, moves: int) -> None:
