@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _ctrl_c  # isort: skip # first: what follows takes seconds
 import argparse
 import asyncio
 import logging
@@ -24,10 +25,7 @@ except ModuleNotFoundError as missing:
     sys.exit(
         f"{Path(sys.argv[0]).name}: {missing}. Install the plugin, in the repository: pip install -e '.[emulator]'"
     )
-except KeyboardInterrupt:
-    sys.exit(130)  # these imports take seconds
 
-STOPPED_BY_CTRL_C = 130  # what a shell expects: 128 and the number of SIGINT
 OFFLINE_KEY = "sk_offline"
 MUST_COME = "no audio came: run it again with --verbose to see why"
 
@@ -102,11 +100,15 @@ class Heard:
 
 
 class Progress:
-    """A counter of seconds on a terminal, so that a long wait is seen to go on."""
+    """A counter of seconds on a terminal, so that a long wait is seen to go on.
 
-    def __init__(self) -> None:
+    Args:
+        shown: False where something else is seen to go on.
+    """
+
+    def __init__(self, *, shown: bool = True) -> None:
         self._shown = -1
-        self._terminal = sys.stderr.isatty()
+        self._terminal = shown and sys.stderr.isatty()
 
     def show(self, seconds: float) -> None:
         """Tell how long it has been going on; cheap enough for every frame."""
@@ -126,23 +128,36 @@ async def tokens(text: str) -> AsyncIterator[str]:
         yield token
 
 
-async def play(tts: TTS, text: str, track: CustomAudioStreamTrack | None = None) -> tuple[Heard, int]:
-    """Speak the text on a track of the framework. Returns what was heard, and its sample rate."""
+async def play(
+    tts: TTS, text: str, track: CustomAudioStreamTrack | None = None, *, words: bool = False
+) -> tuple[Heard, int]:
+    """Speak the text on a track of the framework. Returns what was heard, and its sample rate.
+
+    Args:
+        tts: The voice.
+        text: What it says.
+        track: Where; ``None``: on one of the framework's own.
+        words: Print each word as it is heard, in place of the seconds.
+    """
     loop = asyncio.get_running_loop()
     track = track or CustomAudioStreamTrack(loop)
     speech = SpeechGeneration(tts=tts, audio_track=track)
     speech.set_audio_track(track)
     tts.loop = loop
     await tts.prewarm()
+    if words:
+        tts.on("word_spoken", _show_word)
     reply = asyncio.create_task(_speak(speech, tokens(text)))
     try:
-        heard = await _listen(track, reply)
+        heard = await _listen(track, reply, Progress(shown=not words))
         await reply  # raises what went wrong
         if heard.first_audio_at is None:
             raise CannotSayError(MUST_COME)
     finally:
         reply.cancel()
         await asyncio.gather(reply, return_exceptions=True)
+        if words:
+            print(flush=True)  # the line of words ends
     return heard, track.sample_rate
 
 
@@ -154,10 +169,10 @@ async def _speak(speech: SpeechGeneration, text: AsyncIterator[str]) -> None:
     await heard_out.wait()
 
 
-async def _listen(track: CustomAudioStreamTrack, reply: asyncio.Task[None]) -> Heard:
+async def _listen(track: CustomAudioStreamTrack, reply: asyncio.Task[None], progress: Progress) -> Heard:
     """Play the track in real time, as a room does, until the reply is over."""
     loop = asyncio.get_running_loop()
-    heard, progress = Heard(asked_at=loop.time()), Progress()
+    heard = Heard(asked_at=loop.time())
     try:
         while not reply.done():
             played_before, _ = track.snapshot_playback()
@@ -172,24 +187,41 @@ async def _listen(track: CustomAudioStreamTrack, reply: asyncio.Task[None]) -> H
     return heard
 
 
-def show_word(event: dict[str, str]) -> None:
-    """Print a word at the moment when it is heard."""
+def _show_word(event: dict[str, str]) -> None:
     print(event["word"], end=" ", flush=True)
 
 
 def save(pcm: bytes | bytearray, sample_rate: int, path: Path) -> None:
     """Write what was heard as a WAV file."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(pcm)
+    try:
+        with path.open("wb") as opened, wave.open(opened, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(sample_rate)
+            file.writeframes(pcm)
+    except OSError as error:
+        raise CannotSayError(f"cannot write {path}: {error.strerror}. Choose another with -o") from error
 
 
-def check_folder(output: Path) -> None:
-    """Refuse a file in a folder that is not there, before anything is said."""
+def check_output(output: Path) -> None:
+    """Refuse a file that cannot be there, before anything is said."""
     if not output.parent.is_dir():
         raise CannotSayError(f"there is no folder {output.parent}: create it, or choose another with -o")
+    if output.is_dir():
+        raise CannotSayError(f"{output} is a folder: name a file in it with -o")
+
+
+def check_text(text: str) -> None:
+    """Refuse what no voice could say."""
+    if not any(character.isalnum() for character in text):
+        raise CannotSayError("there is nothing to say: give a text with a letter or a digit in it")
+
+
+def told(error: Exception) -> str:
+    """An error as a person is told it, in one line."""
+    if isinstance(error, SmallestAIError):
+        error.unspoken = ""  # of use to a program
+    return " ".join(str(error).split())
 
 
 def parser(description: str, output: str = "out.wav") -> argparse.ArgumentParser:
@@ -207,13 +239,14 @@ def run(program: str, work: Callable[[], Coroutine[Any, Any, str]], *, verbose: 
     else:
         logging.disable(logging.CRITICAL)  # the framework's many lines
     try:
-        print(asyncio.run(work()))
+        with _ctrl_c.interruptible():
+            print(asyncio.run(work()))
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        return STOPPED_BY_CTRL_C
+        return _ctrl_c.STOPPED_BY_CTRL_C
     except (CannotSayError, SmallestAIError, ValueError, TypeError, OSError) as error:
         if verbose:
             logging.exception("That failed:")
-        print(f"{program}:", " ".join(str(error).split()), file=sys.stderr)
+        print(f"{program}: {told(error)}", file=sys.stderr)
         return 1
     return 0

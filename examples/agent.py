@@ -24,8 +24,9 @@ except ImportError as missing:
     sys.exit(f"agent.py: {missing}. Install what it needs: pip install . 'videosdk-agents[{extras}]'")
 except OSError as missing:
     sys.exit(f"agent.py: {missing}. The console needs the system's PortAudio: apt-get install libportaudio2")
-except KeyboardInterrupt:
-    sys.exit(130)  # these imports take seconds
+except KeyboardInterrupt:  # these imports take seconds
+    print("Stopped.", file=sys.stderr)
+    sys.exit(130)
 
 KEYS = ("VIDEOSDK_AUTH_TOKEN", "DEEPGRAM_API_KEY", "OPENAI_API_KEY", "SMALLEST_API_KEY")
 
@@ -69,6 +70,7 @@ def main() -> int:
     try:
         WorkerJob(entrypoint, jobctx=make_context).start()
     except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
         return 130
     return 0
 

@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import sys
 
-from _shared import MUST_COME, CannotSayError, check_folder, parser, run, save, service
+from _shared import MUST_COME, CannotSayError, check_output, parser, run, save, service
 from local_agent import Receptionist
 from loopback import call
 from videosdk.agents import TTSAudioCache
@@ -25,7 +25,7 @@ PHRASES = ["One moment, please.", "Let me check that for you."]
 
 async def converse(options: argparse.Namespace) -> str:
     """Do what the command line asks for. Returns the line to print."""
-    check_folder(options.output)
+    check_output(options.output)
     async with service() as address:
         tts = SmallestAITTS(**address)  # the session closes it
         async with call(Receptionist(instructions="Be brief."), tts) as in_progress:

@@ -14,7 +14,7 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 
-from _shared import check_folder, emulator, parser, play, run, save, service
+from _shared import check_output, emulator, parser, play, run, save, service
 from videosdk.agents import FallbackTTS
 
 from videosdk_plugins_smallestai import SmallestAITTS
@@ -24,7 +24,7 @@ TEXT = "The first voice is down. You hear the second one. Nothing of the reply i
 
 async def speak(options: argparse.Namespace) -> str:
     """Do what the command line asks for. Returns the line to print."""
-    check_folder(options.output)
+    check_output(options.output)
     failures: list[str] = []
     async with emulator(voice="tone", handshake=lambda connection: 503) as down, service() as address:
         first, second = SmallestAITTS(**down), SmallestAITTS(**address)

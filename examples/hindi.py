@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from _shared import check_folder, parser, play, run, save, service, show_word
+from _shared import check_output, check_text, parser, play, run, save, service
 
 from videosdk_plugins_smallestai import SmallestAITTS
 
@@ -20,16 +20,15 @@ TEXT = "नमस्ते! आपका ऑर्डर तैयार है�
 
 async def speak(options: argparse.Namespace) -> str:
     """Do what the command line asks for. Returns the line to print."""
-    check_folder(options.output)
+    check_text(options.text)
+    check_output(options.output)
     async with (
         service() as address,
         SmallestAITTS(
             **address, model="lightning_v3.1", voice_id=options.voice, language="hi", word_timestamps=True
         ) as tts,
     ):
-        tts.on("word_spoken", show_word)
-        heard, sample_rate = await play(tts, options.text)
-        print()
+        heard, sample_rate = await play(tts, options.text, words=True)
     save(heard.audio, sample_rate, options.output)
     return f"{options.output}: {heard.summary(sample_rate)}"
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from _shared import MUST_COME, CannotSayError, check_folder, parser, run, save, service, tokens
+from _shared import MUST_COME, CannotSayError, check_output, parser, run, save, service, tokens
 from loopback import call
 from videosdk.agents import LLM, Agent, ChatRole, LLMResponse
 
@@ -50,7 +50,7 @@ class Script(LLM):  # type: ignore[misc]
 
 async def converse(options: argparse.Namespace) -> str:
     """Do what the command line asks for. Returns the line to print."""
-    check_folder(options.output)
+    check_output(options.output)
     agent = Receptionist(instructions="Answer in one or two short sentences.")
     async with service() as address:
         tts = SmallestAITTS(**address, word_timestamps=True)  # the session closes it

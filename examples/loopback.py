@@ -88,7 +88,7 @@ async def call(agent: Agent, tts: TTS, **pipeline_options: Any) -> AsyncIterator
     """Run an agent session with one caller, who hangs up when the block ends.
 
     Raises:
-        CannotSayError: The voice failed; the framework goes on without it.
+        CannotSayError: The session did not start; or the voice failed, and the framework went on without it.
     """
     failures: list[str] = []
     tts.on("error", lambda message: failures.append(message))
@@ -104,6 +104,10 @@ async def call(agent: Agent, tts: TTS, **pipeline_options: Any) -> AsyncIterator
     try:
         async with _connected(context, agent, Pipeline(tts=tts, **pipeline_options)) as connected:
             yield connected
+    except TimeoutError as error:
+        raise CannotSayError(
+            f"no session in {START_LIMIT:.0f} s: run it again with --verbose to see why"
+        ) from error
     finally:
         job._exit_session_scope(scope)
         job._reset_current_job_context(token)

@@ -13,22 +13,17 @@ import argparse
 import sys
 from typing import Any
 
-from _shared import CannotSayError, check_folder, parser, play, run, save, service, show_word
+from _shared import check_output, check_text, parser, play, run, save, service
 
 from videosdk_plugins_smallestai import SmallestAITTS
 
 
 async def say(options: argparse.Namespace) -> str:
     """Do what the command line asks for. Returns the line to print."""
-    if not any(character.isalnum() for character in options.text):
-        raise CannotSayError("there is nothing to say: give a text with a letter or a digit in it")
-    check_folder(options.output)
+    check_text(options.text)
+    check_output(options.output)
     async with service() as address, SmallestAITTS(**address, **arguments(options)) as tts:
-        if options.words:
-            tts.on("word_spoken", show_word)
-        heard, sample_rate = await play(tts, options.text)
-        if options.words:
-            print()
+        heard, sample_rate = await play(tts, options.text, words=options.words)
     save(heard.audio, sample_rate, options.output)
     return f"{options.output}: {heard.summary(sample_rate)}"
 

@@ -14,7 +14,7 @@ import asyncio
 import sys
 from fractions import Fraction
 
-from _shared import check_folder, parser, play, run, save, service
+from _shared import check_output, parser, play, run, save, service
 from videosdk.agents import CustomAudioStreamTrack
 
 from videosdk_plugins_smallestai import SmallestAITTS
@@ -36,7 +36,7 @@ class PhoneTrack(CustomAudioStreamTrack):  # type: ignore[misc]
 
 async def call(options: argparse.Namespace) -> str:
     """Do what the command line asks for. Returns the line to print."""
-    check_folder(options.output)
+    check_output(options.output)
     track_type = PhoneTrack if options.track_rate == PHONE_RATE else CustomAudioStreamTrack
     async with service() as address, SmallestAITTS(**address, sample_rate=PHONE_RATE) as tts:
         heard, sample_rate = await play(tts, TEXT, track_type(asyncio.get_running_loop()))

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,10 +31,26 @@ VOICES = ["hindi.py", "telephony.py", "fallback.py", "local_agent.py", "cached_p
 """Those that speak into a WAV file."""
 
 
-async def start(folder: Path, program: str, *arguments: str) -> asyncio.subprocess.Process:
+def installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it would be in
+        return False
+
+
+@pytest.fixture(autouse=True)
+def programs_mind_ctrl_c() -> Iterator[None]:
+    """Also where the tests run in a background that ignores it: who is started from there would too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+async def start(
+    folder: Path, program: str, *arguments: str, python: tuple[str, ...] = ()
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(EXAMPLES / program),
+        *(sys.executable, *python, str(EXAMPLES / program)),
         *arguments,
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "SMALLEST_API_KEY"},
@@ -116,24 +133,62 @@ async def test_what_cannot_be_done_is_told_in_one_line(tmp_path: Path, program: 
     assert await run(tmp_path, program, "-o", "missing/out.wav") == (1, [], [told])
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
-@pytest.mark.parametrize("program", VOICES)
-async def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path, program: str) -> None:
-    process = await start(tmp_path, program)
+async def stop(process: asyncio.subprocess.Process, seen: bytes) -> bytes:
+    """Press Ctrl-C when this is seen among the errors. Returns what is told after it."""
     assert process.stderr is not None
-    async with asyncio.timeout(LIMIT):
-        announced = await process.stderr.readline()  # from here on it is at work
-        await asyncio.sleep(1)
-        process.send_signal(signal.SIGINT)
-        _, err = await process.communicate()
-    assert announced.decode().strip() == ANNOUNCEMENT
-    assert (process.returncode, err) == (130, b"Stopped.\n")
-    assert list(tmp_path.iterdir()) == []
+    try:
+        async with asyncio.timeout(LIMIT):
+            while seen not in (line := await process.stderr.readline()):
+                assert line, "it has ended"
+            process.send_signal(signal.SIGINT)
+            _, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return err
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("videosdk.plugins.deepgram") is not None, reason="the cloud's plugins are installed"
-)
+no_sigint = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+
+
+@no_sigint
+@pytest.mark.parametrize("program", VOICES)
+async def test_ctrl_c_ends_it_at_once(tmp_path: Path, program: str) -> None:
+    process = await start(tmp_path, program)
+    assert await stop(process, ANNOUNCEMENT.encode()) == b"Stopped.\n"
+    assert (process.returncode, list(tmp_path.iterdir())) == (130, [])
+
+
+@no_sigint
+@pytest.mark.parametrize("program", VOICES)
+async def test_ctrl_c_ends_it_while_it_speaks(tmp_path: Path, program: str) -> None:
+    process = await start(tmp_path, program, "--verbose")
+    err = await stop(process, b"Smallest AI: connected")
+    assert err.endswith(b"Stopped.\n")
+    assert b"Traceback" not in err
+    assert (process.returncode, list(tmp_path.iterdir())) == (130, [])
+
+
+@no_sigint
+@pytest.mark.parametrize("program", ["say.py", "hindi.py", "playground"])
+async def test_ctrl_c_ends_it_while_it_is_still_importing(tmp_path: Path, program: str) -> None:
+    process = await start(tmp_path, program, "Hello.", python=("-X", "importtime"))
+    err = await stop(process, b" asyncio\n")
+    assert err.endswith(b"Stopped.\n")
+    assert b"Traceback" not in err
+    assert process.returncode == 130
+
+
+async def test_no_words_and_a_folder_as_output_are_told_before_anything_is_said(tmp_path: Path) -> None:
+    exit_code, out, (line,) = await run(tmp_path, "hindi.py", "...")
+    assert (exit_code, out) == (1, [])
+    assert line.startswith("hindi.py: there is nothing to say")
+    told = f"telephony.py: {tmp_path} is a folder: name a file in it with -o"
+    assert await run(tmp_path, "telephony.py", "-o", str(tmp_path)) == (1, [], [told])
+
+
+@pytest.mark.skipif(installed("videosdk.plugins.deepgram"), reason="the cloud's plugins are installed")
 @pytest.mark.parametrize(("mode", "extras"), [([], "turn-detector]"), (["console"], "turn-detector,console]")])
 async def test_an_agent_without_its_plugins_says_what_to_install(
     tmp_path: Path, mode: list[str], extras: str

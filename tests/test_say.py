@@ -115,8 +115,10 @@ async def test_a_refused_voice_is_told_in_one_line_without_a_traceback(tmp_path:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 async def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # who ignores it passes that on
     process = await start(tmp_path, "A long story. " * 40)
     assert process.stderr is not None
+    signal.signal(signal.SIGINT, before)
     async with asyncio.timeout(LIMIT):
         announced = await process.stderr.readline()  # from here on it is at work
         process.send_signal(signal.SIGINT)

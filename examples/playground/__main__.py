@@ -8,12 +8,14 @@ the emulator, whose faults are buttons on the page.
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # where _shared.py is
+
+import _ctrl_c  # noqa: F401  # isort: skip # first: what follows takes seconds
+import argparse
+import asyncio
 
 from _shared import CannotSayError, run
 from aiohttp import web
@@ -40,10 +42,16 @@ async def serve(port: int) -> str:
     return ""
 
 
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program. Returns its exit code."""
     command = argparse.ArgumentParser(prog="playground", description="A page to try the voices on.")
-    command.add_argument("--port", type=int, default=PORT, help="0 picks a free one; default: %(default)s")
+    command.add_argument("--port", type=_port, default=PORT, help="0 picks a free one; default: %(default)s")
     command.add_argument("--verbose", action="store_true", help="show what the framework and the plugin log")
     options = command.parse_args(argv)
     return run("playground", lambda: serve(options.port), verbose=options.verbose)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from _shared import OFFLINE_KEY, CannotSayError
+from _shared import OFFLINE_KEY, CannotSayError, told
 from aiohttp import WSMsgType, web
 from speaker import Message, Speaker, Wish
 from switches import Switches
@@ -110,7 +110,7 @@ async def _greet(speaker: Speaker, out: Any, *, live: bool) -> None:
         voices = [{"id": v.id, "name": v.name, "languages": v.languages} for v in await speaker.voices()]
     except SmallestAIError as error:
         voices = []
-        out({"type": "error", "message": str(error)})
+        out({"type": "error", "message": told(error)})
     await speaker.prewarm()
     out({"type": "hello", "live": live, "voices": voices})
 
@@ -125,5 +125,7 @@ async def _obey(text: str, speaker: Speaker, switches: Switches, out: Any) -> No
             await speaker.interrupt()
         elif asked["type"] == "fault":
             switches.set(asked["kind"], on=asked["on"])
+    except CannotSayError as error:
+        out({"type": "error", "message": str(error)})
     except (KeyError, TypeError, ValueError) as error:
         out({"type": "error", "message": f"The page asked for something that cannot be done: {error}"})

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from _shared import MUST_COME, CannotSayError, Heard
+from _shared import MUST_COME, CannotSayError, Heard, told
 from videosdk.agents import CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 from wire import watched_session
@@ -43,13 +43,13 @@ class Wish:
         """Read the page's message.
 
         Raises:
-            ValueError: There is nothing to say, or too much.
+            CannotSayError: There is nothing to say, or too much.
         """
         text = str(asked["text"]).strip()
         if not any(character.isalnum() for character in text):
-            raise ValueError("there is nothing to say")
+            raise CannotSayError("There is nothing to say: type a text with a letter or a digit in it.")
         if len(text) > LONGEST:
-            raise ValueError(f"the text has more than {LONGEST} characters")
+            raise CannotSayError(f"The text has more than {LONGEST} characters: leave some out.")
         settings = {
             "model": asked["model"],
             "voice_id": asked["voice"],
@@ -90,11 +90,13 @@ class Speaker:
         self._session = watched_session(self._note_request, self._note_broken)
         self._rate = 24000
         self._tts = self._make_tts()
-        self._speech = self._make_speech()
+        self._speech = self._make_speech(self._tts)
+        self._saying: asyncio.Task[None] | None = None
         self._reply: asyncio.Task[None] | None = None
         self._began = 0.0
         self._broken = self._interrupted = False
-        self._texts: list[str] = []
+        self._given = ""
+        self._asked_until = 0
         self._heard_out = asyncio.Event()
 
     async def prewarm(self) -> None:
@@ -112,20 +114,31 @@ class Speaker:
         if wish.sample_rate != self._rate:
             await self._tts.aclose()
             self._rate = wish.sample_rate
-            self._tts, self._speech = self._make_tts(), self._make_speech()
+            self._tts = self._make_tts()
+            self._speech = self._make_speech(self._tts)
         for name, value in wish.settings.items():
             setattr(self._tts, name, value)
-        self._reply = asyncio.create_task(self._perform(wish))
+        self._begin(wish)
+
+    def _begin(self, wish: Wish) -> None:
+        self._began, self._given, self._asked_until = self._clock(), "", 0
+        self._broken = self._interrupted = False
+        self._heard_out.clear()
+        track = NotedTrack(asyncio.get_running_loop(), self._note)
+        self._speech.set_audio_track(track)
+        self._note("started", text=wish.text)
+        self._saying = asyncio.create_task(self._say(wish))
+        self._reply = asyncio.create_task(self._perform(track, self._saying))
 
     async def interrupt(self) -> None:
         """Stop the reply, as a caller does who barges in; returns when it is over."""
-        if self._reply is None or self._reply.done():
+        if self._saying is None or self._reply is None or self._reply.done():
             return
         self._interrupted = True
         self._note("interrupted")
         await self._speech.interrupt()
-        self._heard_out.set()
-        await self._reply
+        self._saying.cancel()  # the framework has no hold on one that has only just begun
+        await asyncio.wait({self._reply})
 
     async def aclose(self) -> None:
         """Stop, and leave nothing behind."""
@@ -147,28 +160,24 @@ class Speaker:
         tts.on("word_spoken", self._note_word)
         return tts
 
-    def _make_speech(self) -> SpeechGeneration:
-        speech = SpeechGeneration(tts=self._tts)
+    def _make_speech(self, tts: SmallestAITTS) -> SpeechGeneration:
+        speech = SpeechGeneration(tts=tts)
         speech.on("last_audio_byte", lambda _: self._heard_out.set())
         return speech
 
-    async def _perform(self, wish: Wish) -> None:
-        self._began, self._texts = self._clock(), []
-        self._broken = self._interrupted = False
-        self._heard_out.clear()
-        track = NotedTrack(asyncio.get_running_loop(), self._note)
-        self._speech.set_audio_track(track)
-        self._note("started")
+    async def _perform(self, track: NotedTrack, saying: asyncio.Task[None]) -> None:
         heard, error = Heard(asked_at=self._began), ""
-        speaking = asyncio.create_task(self._say(wish))
         try:
-            await self._listen(track, heard, speaking)
-            await speaking  # raises what went wrong
+            await self._listen(track, heard, saying)
+            if not saying.cancelled():
+                saying.result()  # raises what went wrong
+            if heard.first_audio_at is None and not self._interrupted:
+                raise CannotSayError(MUST_COME)
         except (SmallestAIError, CannotSayError, ValueError, TypeError) as failure:
-            error = str(failure)
+            error = told(failure)
         finally:
-            speaking.cancel()
-            await asyncio.wait({speaking})
+            saying.cancel()
+            await asyncio.wait({saying})
         self._note("done", error=error, audio=len(heard.audio) / 2 / track.sample_rate, gaps=heard.gaps)
 
     async def _say(self, wish: Wish) -> None:
@@ -180,13 +189,14 @@ class Speaker:
         for number, token in enumerate(re.findall(r"\s*\S+", wish.text)):
             if number:
                 await asyncio.sleep(wish.pace)
+            self._given += token
             self._note("text", text=token)
             yield token
 
-    async def _listen(self, track: NotedTrack, heard: Heard, speaking: asyncio.Task[None]) -> None:
+    async def _listen(self, track: NotedTrack, heard: Heard, saying: asyncio.Task[None]) -> None:
         """Play the track in real time, as a room does, until the reply and its last frame are over."""
         frames = 0
-        while not speaking.done() or track.frame_buffer:
+        while not saying.done() or track.frame_buffer:
             gaps, gap_seconds = heard.gaps, heard.gap_seconds
             played_before, _ = track.snapshot_playback()
             frame = await track.recv()  # waits until it is due
@@ -201,13 +211,18 @@ class Speaker:
             frames += 1
             if spoken and frames % 5 == 1:
                 self._note("heard", seconds=len(heard.audio) / 2 / track.sample_rate - heard.gap_seconds)
-        if heard.first_audio_at is None and not speaking.exception() and not self._interrupted:
-            raise CannotSayError(MUST_COME)
 
     def _note_request(self, text: str) -> None:
-        self._note("request", text=text, again=self._broken or text in self._texts)
-        self._texts.append(text)
+        self._note("request", text=text, again=not self._is_new(text) or self._broken)
         self._broken = False
+
+    def _is_new(self, text: str) -> bool:
+        """Whether a request goes on in the text, which may say the same twice, rather than asks for it again."""
+        place = self._given.find(text, self._asked_until)
+        if place < 0:
+            return text not in self._given  # not as it was given: made up, and no sign of anything
+        self._asked_until = place + len(text)
+        return True
 
     def _note_broken(self) -> None:
         if self._reply is not None and not self._reply.done():

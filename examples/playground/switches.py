@@ -7,9 +7,12 @@ from typing import Any
 
 from videosdk_plugins_smallestai.emulator import Break, Fault, Refuse, SpeechRequest, Stall
 
+SOON = 0.4
+"""Seconds of audio before a fault: few, so that it meets a short first sentence too."""
+
 KINDS: dict[str, Fault] = {
-    "drop": Break(after=0.8, how="reset"),
-    "stall": Stall(seconds=2.0, after=0.8),
+    "drop": Break(after=SOON, how="reset"),
+    "stall": Stall(seconds=2.0, after=SOON),
     "refuse": Refuse(503),
     "slow": Stall(seconds=0.15, after=0.1, every=1),  # before each tenth of a second of audio
 }
