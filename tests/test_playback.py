@@ -15,9 +15,13 @@ import numpy as np
 import pytest
 from agent_session import without_silence
 from listening import assert_same
+from virtual_time import run
 
 from videosdk_plugins_smallestai.emulator import tone
+from videosdk_plugins_smallestai.ending import SILENCE
+from videosdk_plugins_smallestai.late import LateAudio
 from videosdk_plugins_smallestai.playback import Playback, QueueSink, TrackSink
+from videosdk_plugins_smallestai.protocol import Audio
 
 FRAME = 0.02
 """Seconds of a frame."""
@@ -372,3 +376,22 @@ async def test_an_iterator_gets_the_format_of_the_track_that_it_may_end_on(track
     assert len(pcm) == pytest.approx(heard * len(voice), abs=2 * 960)
     if track is not None:
         assert not track.added
+
+
+def test_late_audio_that_comes_at_once_is_heard_in_order_and_to_its_last_sample() -> None:
+    track = Track()
+    voice = tone("A whole sentence that comes too late.")[:-100]
+    chunks = [voice[i : i + 4800] for i in range(0, len(voice), 4800)]
+
+    async def hear() -> None:
+        late = LateAudio(Playback(TrackSink(track), 24000), 24000)
+        late.reply_over = True
+        for at_once in (chunks[:1], chunks[1:3], chunks[3:]):
+            for chunk in at_once:
+                late.hear(Audio(chunk))
+            await asyncio.sleep(SILENCE / 2)
+        await asyncio.sleep(2 * SILENCE)
+        await late.aclose()
+
+    run(hear())
+    assert_same(track.heard, voice + bytes(-len(voice) % track.chunk_size))

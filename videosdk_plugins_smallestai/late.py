@@ -87,15 +87,15 @@ class LateAudio:
             await asyncio.wait({self._task})
 
     async def _play(self) -> None:
+        frame_open = False  # what came last may have left a frame unfinished
         while True:
-            await self._playback.write(await self._chunks.get())
-            if self._chunks.empty() and not await self._more_soon() and self.reply_over:
-                await self._playback.finish()
-
-    async def _more_soon(self) -> bool:
-        try:
-            async with asyncio.timeout(SILENCE):
-                self._chunks.put_nowait(await self._chunks.get())
-        except TimeoutError:
-            return False
-        return True
+            try:
+                async with asyncio.timeout(SILENCE if frame_open else None):
+                    pcm = await self._chunks.get()
+            except TimeoutError:
+                frame_open = False
+                if self.reply_over:
+                    await self._playback.finish()
+            else:
+                frame_open = True
+                await self._playback.write(pcm)
