@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 from videosdk.agents.tokenize.patterns import ABBREVIATIONS_BY_LANG, STRONG_TERMINATORS
@@ -504,9 +504,11 @@ def test_a_whole_text_is_cut_without_loss(text: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
+@example("1  ")
 @given(st.text(st.sampled_from(ALPHABET.replace("\n", "").replace("\u00a0", "")), max_size=40))
 def test_no_segment_waits_for_more_than_one_character(text: str) -> None:
-    end = 0
+    text, end = SURROGATE.sub("\ufffd", text), 0
     for taken, segment in released(text):
-        end = SURROGATE.sub("\ufffd", text).index(segment.text, end) + len(segment.text)
-        assert taken <= end + 1
+        end = text.index(segment.text, end) + len(segment.text)
+        # White space may be followed by more of a sentence: only the end of the text tells that it is not.
+        assert taken <= end + 1 or not text[end:].strip()
