@@ -18,6 +18,9 @@ from .routing import Request, Router
 
 __all__ = ["LOOK_EVERY", "Connection"]
 
+PONG_LIMIT = 10.0
+"""Seconds after which an idle peer that has not answered a ping is gone. Nobody waits, so there is time."""
+
 LOOK_EVERY = 0.5
 """Seconds between looks at whether a ping was answered. One that comes later counts for no more."""
 
@@ -118,9 +121,17 @@ class Connection:
             await self._socket.ping(str(self._pings).encode())
 
     def _hear_pong(self, payload: bytes) -> None:
-        if payload == str(self._pings).encode():  # not an older one, nor one of aiohttp's heartbeat
+        if payload == str(self._pings).encode():  # not an older one
             self._proved_at = self._pinged_at
             self.router.tell_all(Alive())
+
+    async def beat(self) -> None:
+        """Keep the connection alive, and drop it if the last ping was not answered; to be called now and then."""
+        answers = math.isfinite(self._proved_at)
+        if not answers or self._proved_at == self._pinged_at:
+            await self._ping()
+        elif self._pinged_at < self._clock() - PONG_LIMIT:
+            self._end(APIConnectionError("The server does not answer any more"))
 
     def drop(self) -> None:
         """Stop everything on it at once; the requests of others fail and are asked again elsewhere."""

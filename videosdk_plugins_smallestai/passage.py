@@ -272,14 +272,14 @@ class Passage:
             return
         self.answered = True
         self._just_released = isinstance(event, Complete)
-        if isinstance(event, Answered):
-            self._on_change()
-        elif isinstance(event, Audio):
+        if isinstance(event, Audio):
             self._hear_audio(event.pcm)
         elif isinstance(event, Word):
             self._hear_word(event)
         elif isinstance(event, Complete):
             self._hear_release()
+        elif isinstance(event, Answered):
+            self._on_change()
 
     def ask_again(self) -> None:
         """Have it requested once more, from its first undelivered segment."""

@@ -167,12 +167,12 @@ class Router:
 
     def route(self, event: Event) -> None:
         """Hand one event to the request that it belongs to; drop it where there is none."""
-        if isinstance(event, Notice):
-            logger.debug("Smallest AI: %s", event.text)
+        if isinstance(event, (Audio, Word, Complete)):
+            self._deliver(event)
         elif isinstance(event, Failure):
             self._fail(event)
-        elif isinstance(event, Audio | Word | Complete):
-            self._deliver(event)
+        elif isinstance(event, Notice):
+            logger.debug("Smallest AI: %s", event.text)
 
     def tell_all(self, event: Event) -> None:
         """Hand an event to every request that somebody waits for."""

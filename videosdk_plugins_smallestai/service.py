@@ -25,9 +25,6 @@ CONNECT_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait for the server's side of the closing handshake before the socket is dropped."""
 
-HEARTBEAT = 30.0
-"""Seconds between WebSocket pings: finds out that the peer is gone, and keeps middleboxes from forgetting us."""
-
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes of one message. The largest real ones carry a second of audio, about 120 kB."""
 
@@ -115,7 +112,6 @@ class Service:
                     url,
                     headers=self.headers,
                     proxy=self.proxy(url),
-                    heartbeat=HEARTBEAT,
                     autoping=False,  # `Connection` wants to see the answers to its pings
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
                     max_msg_size=MAX_FRAME,

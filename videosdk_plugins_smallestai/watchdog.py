@@ -22,6 +22,10 @@ FIRST_AUDIO_TIMEOUT = 10.0
 AMPLE = 1.0
 """Seconds left to hear with which no ruling is due as long as chunks come: the earliest is due with 0.5."""
 
+CALM = 0.5
+"""Seconds for which nothing can become due while there is that much to hear, and chunks come: before the earliest
+ruling, and before anything is asked of the network. Longer than audio is collected, so that it seldom runs out."""
+
 PROOF_AFTER = 1.0
 """Seconds of silence after which it is found out whether the network is dead. First audio takes less."""
 
@@ -65,7 +69,7 @@ class SilenceWatchdog:
         if self._link.ends_are_told:
             return Ruling.WAIT, None
         if self._is_calm(passage):
-            return Ruling.WAIT, SILENCE
+            return Ruling.WAIT, CALM
         ruling, seconds = self._judge(passage, following, awaits_text)
         if ruling is not Ruling.ASK_AGAIN and not (following and following.waiting):
             ruling, seconds = await self._doubt(passage, ruling, seconds)

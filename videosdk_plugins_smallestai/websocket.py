@@ -36,6 +36,10 @@ IDLE_TIMEOUT = 60
 """Seconds without a message after which the service closes a connection by itself. Less is never asked for: a
 reply may be heard for that long after its last request."""
 
+HEARTBEAT = 30.0
+"""Seconds between pings: they find out that the peer is gone, and keep middleboxes from forgetting us. (Those of
+aiohttp would cost a timer for each chunk.)"""
+
 T = TypeVar("T")
 
 
@@ -128,8 +132,10 @@ class WebSocketTransport:
         """Own a connection from its opening to its end."""
         receiving = asyncio.ensure_future(connection.run())
         closed = asyncio.ensure_future(connection.closed.wait())
+        ends = {receiving, closed}
         try:
-            await asyncio.wait({receiving, closed}, return_when=asyncio.FIRST_COMPLETED)
+            while not (await asyncio.wait(ends, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED))[0]:
+                await connection.beat()
         finally:
             closed.cancel()
             await connection.close()  # while it is received on: aiohttp then does the closing handshake properly
@@ -141,10 +147,9 @@ class WebSocketTransport:
         failures = 0
         while (left := self._last_used + WARM_FOR - _now()) > 0 and self._current is not None:
             connection = self._current
-            if connection.usable and (connection.router.busy or self._until_old(connection) > 0):
-                await self._wait_for_change(
-                    left if connection.router.busy else min(left, self._until_old(connection))
-                )
+            young_for = self._until_old(connection)
+            if connection.usable and (young_for > 0 or connection.router.busy):
+                await self._wait_for_change(min(left, young_for) if young_for > 0 else left)
                 continue
             if failures or connection.died_young(SHORT_LIFE):
                 await asyncio.sleep(REOPEN_BACKOFF[min(failures, len(REOPEN_BACKOFF) - 1)])
@@ -160,10 +165,12 @@ class WebSocketTransport:
             self._current.retire()
 
     def _look(self) -> None:
-        """Something has changed on a connection."""
-        if self._current is not None and self._current.router.nameless:
+        """Something has changed on a connection; the keeper is only woken for what it would act on."""
+        current = self._current
+        if current is not None and current.router.nameless:
             self.tells_requests_apart = False
-        self._changed.set()
+        if current is None or not current.usable or self._until_old(current) <= 0:
+            self._changed.set()
 
     def _until_old(self, connection: Connection) -> float:
         return connection.opened_at + self._max_age - _now()

@@ -1,0 +1,62 @@
+"""While nobody speaks: a network that died is found out before the next reply, and one that lives is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp.web
+import pytest
+from listening import Ear, assert_same
+from proxy import Proxy
+from routes import ROUTES, every_websocket
+from staging import MakeStage
+
+from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai.emulator import WavesEmulator, tone
+
+pytestmark = pytest.mark.slow
+
+TEXT = "It is heard all the same."
+
+
+@pytest.fixture(autouse=True)
+def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videosdk_plugins_smallestai.websocket.HEARTBEAT", 0.1)
+    monkeypatch.setattr("videosdk_plugins_smallestai.connection.PONG_LIMIT", 0.3)
+
+
+@every_websocket
+async def test_a_connection_that_died_in_silence_is_replaced_before_the_next_reply(route: str) -> None:
+    async with WavesEmulator(voice="tone") as waves, Proxy(waves.port) as proxy:
+        base_url = waves.base_url.replace(str(waves.port), str(proxy.port))
+        async with SmallestAITTS(api_key="sk_test", base_url=base_url, **ROUTES[route]) as tts:
+            tts.loop, tts.audio_track = asyncio.get_running_loop(), (ear := Ear())
+            await tts.prewarm()
+            await asyncio.sleep(0.3)  # some heartbeats
+            assert proxy.accepted == 1
+            proxy.deafen("up", "down")
+            while len(waves.connections) < 2:  # noqa: ASYNC110 - the server has no event for this
+                await asyncio.sleep(0.01)
+            await tts.synthesize(TEXT)
+            assert_same(ear.speech, tone(TEXT))
+            assert proxy.accepted == 2
+
+
+@every_websocket
+async def test_a_server_that_answers_no_pings_keeps_its_connection(
+    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_answer(*_: Any) -> None:
+        pings.append(1)
+
+    pings: list[int] = []
+    monkeypatch.setattr(aiohttp.web.WebSocketResponse, "pong", no_answer)
+    async with stage(ROUTES[route]) as s:
+        await s.tts.prewarm()
+        while len(pings) < 10:  # noqa: ASYNC110 - pings are no event of the server's
+            await asyncio.sleep(0.01)
+        await s.tts.synthesize(TEXT)
+        assert_same(s.ear.speech, tone(TEXT))
+        assert len(s.waves.connections) == 1
+        assert s.errors == []
