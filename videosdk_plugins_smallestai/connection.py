@@ -61,6 +61,7 @@ class Connection:
         self._pinged_at = -math.inf
         self._proved_at = -math.inf
         self._looked_at = 0.0
+        self._heard_at = 0.0
         self._waited = 0.0
 
     @property
@@ -130,7 +131,7 @@ class Connection:
         answers = math.isfinite(self._proved_at)
         if not answers or self._proved_at == self._pinged_at:
             await self._ping()
-        elif self._pinged_at < self._clock() - PONG_LIMIT:
+        elif max(self._pinged_at, self._heard_at) < self._clock() - PONG_LIMIT:  # audio may be queued before it
             self._end(APIConnectionError("The server does not answer any more"))
 
     def drop(self) -> None:
@@ -174,6 +175,7 @@ class Connection:
         async for message in self._socket:
             if self.closed.is_set():
                 return
+            self._heard_at = self._clock()
             if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 self._receive(message.data)
             elif message.type is aiohttp.WSMsgType.PONG:

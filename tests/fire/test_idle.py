@@ -44,6 +44,21 @@ async def test_a_connection_that_died_in_silence_is_replaced_before_the_next_rep
 
 
 @every_websocket
+async def test_a_slow_line_on_which_answers_queue_behind_audio_is_no_dead_one(route: str) -> None:
+    text = "A line that carries two seconds of audio in one. Its pongs come late. Nothing is asked twice."
+    async with WavesEmulator(voice="tone", real_time_factor=100.0) as waves, Proxy(waves.port) as proxy:
+        base_url = waves.base_url.replace(str(waves.port), str(proxy.port))
+        async with SmallestAITTS(api_key="sk_test", base_url=base_url, **ROUTES[route]) as tts:
+            tts.loop, tts.audio_track = asyncio.get_running_loop(), (ear := Ear())
+            await tts.prewarm()
+            await asyncio.sleep(0.3)  # some heartbeats
+            proxy.line.bandwidth = 2 * 48_000 * 4 / 3  # bytes of base64 a second
+            await tts.synthesize(text)
+            assert_same(ear.speech, tone(text))
+            assert proxy.accepted == 1
+
+
+@every_websocket
 async def test_a_server_that_answers_no_pings_keeps_its_connection(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
