@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Literal
 
 import pytest
 from listening import SEVEN, Ear, assert_same, tokens
+from routes import ROUTES, every_route
 from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai import APIConnectionError, SmallestAITTS
@@ -125,3 +128,24 @@ async def test_who_warms_up_as_it_is_closed_is_not_kept_waiting() -> None:
         async with asyncio.timeout(5):
             await warming
         assert len(waves.connections) == 1
+
+
+@every_route
+async def test_a_reply_leaves_nothing_for_the_garbage_collector(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
+        await s.tts.synthesize("This one loads what is loaded once.")
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                await s.tts.synthesize(tokens("It is heard. And that is all."))
+            await asyncio.sleep(0)
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = [o for o in gc.garbage if type(o).__module__.startswith("videosdk_plugins_smallestai")]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        ours = Counter(type(o).__name__ for o in left if ".emulator" not in type(o).__module__)
+        assert not ours

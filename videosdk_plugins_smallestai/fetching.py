@@ -89,6 +89,10 @@ class Fetcher:
                 await self._decide(passage, error, policy, moves)
             self._changed.notify()
 
+    def close(self) -> None:
+        """All has been fetched, or given up."""
+        self._passages.clear()
+
     def _was_bystander(self, passage: Passage, error: SmallestAIError) -> bool:
         """Whether the connection broke while it was another segment's turn on it, whose failure it is."""
         return (

@@ -97,7 +97,8 @@ class Request:
         """Note how the request ended."""
         if not self._ended.done():
             self._ended.set_result(error)
-            for callback in self._on_end:
+            on_end, self._on_end = self._on_end, []
+            for callback in on_end:
                 callback()
             self.connection.changed()
 

@@ -12,7 +12,7 @@ from .ending import SILENCE, Ruling, is_plausible, likely_end
 from .errors import SmallestAIError
 from .fetching import Fetcher
 from .late import LateAudio
-from .passage import Link, Passage
+from .passage import Link, Passage, Request
 from .playback import Playback
 from .settings import Settings
 from .signals import Signal
@@ -77,6 +77,7 @@ class Turn:
         self._clock = self._loop.time
         self._started_at = self._clock()
         self._passages: list[Passage] = []
+        self._unended: list[Request] = []
         self._watchdog = SilenceWatchdog(link, playback, settings.speed, self._passages)
         self._collecting: asyncio.TimerHandle | None = None
         self._awaits_text = False
@@ -160,9 +161,9 @@ class Turn:
         return self._stopped
 
     def _drop_requests(self) -> None:
-        for passage in self._passages:
-            if passage.request is not None and not passage.complete:
-                passage.request.abort()
+        under_way = [p.request for p in self._passages if p.request is not None and not p.complete]
+        for request in under_way + self._unended:
+            request.abort()
 
     async def _speak(self) -> None:
         await self._fetcher.open()
@@ -189,8 +190,17 @@ class Turn:
         if isinstance(failure, SmallestAIError):
             failure.unspoken = self._unspoken()
             failure.conceal(passage.text for passage in self._passages)
+        self._let_go()
         if failure or self._text_error:
             raise failure or self._text_error  # type: ignore[misc]
+
+    def _let_go(self) -> None:
+        """Break what goes in circles: Python's garbage collector would stop every session of the process for it."""
+        self._unended = [p.request for p in self._passages if p.request is not None and not p.complete]
+        for passage in self._passages:
+            passage.request = passage.fetching = None
+        self._passages.clear()
+        self._fetcher.close()
 
     def _unspoken(self) -> str:
         segments = [s for passage in self._passages if not passage.ended for s in passage.undelivered]
