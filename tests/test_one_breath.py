@@ -98,7 +98,9 @@ async def test_chunks_of_odd_sizes_lose_nothing(stage: MakeStage, route: str) ->
 
 @every_websocket
 @pytest.mark.parametrize(
-    "complete", [0.0, pytest.param(4.0, marks=pytest.mark.slow), None], ids=["at once", "late", "never"]
+    "complete",
+    [*(pytest.param(late, marks=pytest.mark.slow) for late in (0.0, 4.0)), None],
+    ids=["at once", "late", "never"],
 )
 async def test_a_server_that_does_not_echo_ids_is_heard_whole(
     stage: MakeStage, route: str, complete: float | None

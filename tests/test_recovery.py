@@ -60,7 +60,9 @@ async def test_a_broken_connection_is_not_heard(stage: MakeStage, route: str, ho
 
 @every_route
 @pytest.mark.parametrize("how", ["close", pytest.param("reset", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("after", [0.0, 9.0], ids=["before the first chunk", "after the last"])
+@pytest.mark.parametrize(
+    "after", [pytest.param(0.0, marks=pytest.mark.slow), 9.0], ids=["before the first chunk", "after the last"]
+)
 async def test_a_connection_that_breaks_at_the_edge_of_a_segment_is_not_heard(
     stage: MakeStage, route: str, how: str, after: float
 ) -> None:

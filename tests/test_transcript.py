@@ -122,7 +122,7 @@ async def test_with_a_tts_hook_the_transcript_grows_in_step_too(stage: MakeStage
         assert_in_step(told, TEXT)
 
 
-@pytest.mark.parametrize("words", ["relative", "absolute", None])
+@pytest.mark.parametrize("words", ["relative", pytest.param("absolute", marks=pytest.mark.slow), None])
 @every_websocket
 async def test_words_are_told_once_each_whatever_their_times_count_from_and_whatever_breaks(
     stage: MakeStage, route: str, words: str | None

@@ -93,6 +93,7 @@ async def test_an_old_connection_is_replaced_between_replies(stage: MakeStage, r
         assert s.errors == []
 
 
+@pytest.mark.slow
 @every_websocket
 async def test_a_connection_that_grows_old_in_a_reply_serves_it_to_its_end(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route] | {"max_connection_age_sec": 0.3}, complete=0.0) as s:
