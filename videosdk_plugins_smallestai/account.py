@@ -73,10 +73,8 @@ class Slot:
 
     @property
     def hold_left(self) -> float:
-        """Seconds for which the server may still count the request as in progress."""
-        if self.released_at is None:
-            return HOLD
-        return max(0.0, self.released_at + HOLD - asyncio.get_running_loop().time())
+        """Seconds for which the server may still count the request as in progress, after its release."""
+        return max(0.0, (self.released_at or 0.0) + HOLD - asyncio.get_running_loop().time())
 
     def release(self) -> None:
         """The request is taken for ended."""

@@ -130,11 +130,6 @@ class Playback:
         return Resampler(self._rate, out_rate, self._sink.channels)
 
     @property
-    def closed(self) -> bool:
-        """Whether nothing goes out any more."""
-        return self._closed
-
-    @property
     def seconds(self) -> float:
         """Audio that went out, in seconds."""
         return self._bytes_out / self._bytes_per_second

@@ -213,8 +213,6 @@ class Router:
             return request
         if event.server_id is not None and event.server_id in self._by_server_id:
             return self._by_server_id[event.server_id]
-        if isinstance(event, Failure):
-            return None
         self.nameless = True
         if isinstance(event, Complete):
             return next(iter(self._open.values()), None)
