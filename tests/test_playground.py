@@ -273,6 +273,7 @@ async def test_a_picture_can_be_taken_while_it_speaks(tmp_path: Path) -> None:
         await page.set_viewport_size({"width": 1180, "height": 1000})
         await page.fill("#text", await page.evaluate("document.getElementById('text').defaultValue"))
         await page.check("#by-token")
+        await page.locator("#pace").fill("25")  # about as fast as a language model
         await page.click("text=Drop")
         await page.click("#speak")
         await page.locator("#words .spoken", has_text="seat").wait_for(timeout=1000 * LIMIT)
