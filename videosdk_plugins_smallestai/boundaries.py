@@ -98,6 +98,13 @@ class Scanner:
         self._previous = char
         return Place.LINE if following in _NEWLINES else place
 
+    def pass_over(self, letters: str) -> None:
+        """As `place` for each of some letters or digits before another one: nothing stands between them."""
+        self._abbreviated = False
+        self.mark = ""
+        self._word = (self._word + letters)[-_WORD_TAIL:]
+        self._previous = letters[-1]
+
     def _space(self, following: str) -> Place:
         number = self._previous.isdigit() and following.isdigit()
         glued = number or self._abbreviated

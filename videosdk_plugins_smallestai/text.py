@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from videosdk.agents import FlushMarker, segment_text
 
@@ -35,6 +36,7 @@ _MIN_CLAUSE = 20  # characters before a comma cuts: the framework's BasicSentenc
 _MIN_WIDE_CLAUSE = 8  # the same in Chinese or Japanese, whose characters say two to three times as much
 _MIN_WIDE_ITEM = 8  # a longer item without spaces that ends in `。` is a sentence, not a token
 _MAX_WORDS = 24  # segment_text's own limit: twice its default min_words
+_MANY_SPACES = _MAX_WORDS - 2  # from here on a further word may be that many
 _EDGE_RUN, _ANYWHERE_RUN = (
     240,
     245,
@@ -42,6 +44,7 @@ _EDGE_RUN, _ANYWHERE_RUN = (
 
 _SOLID, _SOFT, _BOUNDARY = "a", " ", "|"  # the shadow's three characters
 _LIST_NUMBER = re.compile(r"[\W_]*\d+\.[*_)]*")  # also `**1.**`
+_WORD_OR_CHARACTER = re.compile(r"[^\W_]{2,}|.", re.DOTALL)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -133,12 +136,12 @@ async def items_as_segments(items: AsyncIterator[str | FlushMarker]) -> AsyncGen
 
 
 async def _shadow(items: AsyncIterator[str | FlushMarker], piece: _Piece) -> AsyncGenerator[str, None]:
-    """The shadow of all items, one character at a time: `piece` has to be right when a boundary is decided."""
+    """The shadow of all items, bit by bit: `piece` has to be right when a boundary is decided."""
     style = _Style()
     async for item in items:
         text = _checked(item)
-        for char in style.joint(text) + text:
-            for shadow in piece.push(char):
+        for bit in _WORD_OR_CHARACTER.findall(style.joint(text) + text):
+            for shadow in piece.push(bit):
                 yield shadow
         if style.finishes(item):
             for shadow in piece.end():
@@ -153,23 +156,32 @@ class _Piece:
     def __init__(self) -> None:
         self._text = ""
         self._shadow = ""
+        self._sent = 0  # characters of the shadow that segment_text has got
+        self._spaces = 0  # in the shadow, where it may be cut
         self._lead = ""
         self._speakable = False
         self._any_taken = False
         self._held = ""  # the last character, until the one after it is known
         self._scanner = Scanner()
 
-    def push(self, char: str) -> Iterator[str]:
-        """Take one more character; what this tells about the one before it, for `segment_text`."""
-        held, self._held = self._held, char
+    def push(self, bit: str) -> Iterator[str]:
+        """Take one more character or word; what this tells about what came before it, for `segment_text`."""
+        held, self._held = self._held, bit[-1]
         if held:
-            yield from self._settle(held, char)
+            yield from self._settle(held, bit[0])
+        if len(self._text) + len(bit) < _EDGE_RUN:
+            if len(bit) > 1:
+                self._settle_inside(bit[:-1])
+            return
+        for char, following in pairwise(bit):
+            yield from self._settle(char, following)
 
     def end(self) -> Iterator[str]:
         """End the segment here, unless there is nothing to speak in it yet."""
         held, self._held = self._held, ""
         if held:
             yield from self._settle(held, "")
+        yield self._send()
         if self._text and self._speakable:
             yield _BOUNDARY
         self._scanner = Scanner()
@@ -180,6 +192,7 @@ class _Piece:
         self._shadow = self._shadow[length:]
         blank = len(self._shadow) - len(self._shadow.lstrip())
         self._text, self._shadow = self._text[blank:], self._shadow[blank:]
+        self._sent, self._spaces = len(self._shadow), self._shadow.count(_SOFT)
         self._speakable = is_speakable(self._text)
         lead, self._lead = self._lead, " " if blank else ""
         if not is_speakable(taken):
@@ -193,14 +206,30 @@ class _Piece:
         if not self._text and char.isspace():
             self._lead = " "
             return
-        shadow = _SOFT if char.isspace() and place >= Place.SPACE and self._speakable else _SOLID
-        self._text += char
-        self._shadow += shadow
+        self._add(char, _SOFT if char.isspace() and place >= Place.SPACE and self._speakable else _SOLID)
         self._speakable = self._speakable or char.isalnum()
-        yield shadow
+        if place < Place.CLAUSE and len(self._text) < _EDGE_RUN and self._spaces < _MANY_SPACES:
+            return  # nothing is cut here
+        yield self._send()
         # By now segment_text may have cut, so that `_text` is what is left.
         if self._text and self._ends(place, char, following):
             yield _BOUNDARY
+
+    def _settle_inside(self, letters: str) -> None:
+        """Take letters or digits before another one: nothing is cut between them."""
+        self._scanner.pass_over(letters)
+        self._add(letters, _SOLID * len(letters))
+        self._speakable = True
+
+    def _add(self, text: str, shadow: str) -> None:
+        self._text += text
+        self._shadow += shadow
+        self._spaces += shadow == _SOFT
+
+    def _send(self) -> str:
+        """What `segment_text` has not got yet."""
+        unsent, self._sent = self._shadow[self._sent :], len(self._shadow)
+        return unsent
 
     def _ends(self, place: Place, char: str, following: str) -> bool:
         if self._speakable and place == Place.LINE:
