@@ -7,8 +7,9 @@ import contextlib
 import gc
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import Any, Literal
 
+import aiohttp
 import pytest
 from listening import SEVEN, Ear, assert_same, tokens
 from routes import ROUTES, every_route
@@ -128,6 +129,28 @@ async def test_who_warms_up_as_it_is_closed_is_not_kept_waiting() -> None:
         async with asyncio.timeout(5):
             await warming
         assert len(waves.connections) == 1
+
+
+async def test_a_connection_that_is_ready_the_moment_all_is_closed_is_closed_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closing: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
+    sockets: list[aiohttp.ClientWebSocketResponse] = []
+    connect = aiohttp.ClientSession.ws_connect
+
+    async def connect_and_close(session: aiohttp.ClientSession, url: str, **options: Any) -> Any:
+        sockets.append(socket := await connect(session, url, **options))
+        if len(waves.connections) == 2:  # opened to have one ready, while nobody speaks
+            closing.set_result(asyncio.ensure_future(tts.aclose()))
+        return socket
+
+    monkeypatch.setattr(aiohttp.ClientSession, "ws_connect", connect_and_close)
+    async with WavesEmulator(voice="tone") as waves, asyncio.timeout(5):
+        tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
+        await tts.prewarm()
+        await waves.close_connections("idle")
+        await (await closing)
+        assert [socket.closed for socket in sockets] == [True, True]
 
 
 @every_route

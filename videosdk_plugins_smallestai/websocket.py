@@ -61,6 +61,7 @@ class WebSocketTransport:
         self._opening: tuple[str, asyncio.Task[Connection]] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._connections: set[Connection] = set()
         self._last_used = 0.0
         self._changed = asyncio.Event()
         self.tells_requests_apart = True
@@ -101,6 +102,9 @@ class WebSocketTransport:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # A task that is cancelled before its first step does nothing at all, so that some may be left.
+        await asyncio.gather(*(connection.close() for connection in self._connections))
+        self._connections.clear()
 
     async def _open_shared(self, path: str) -> Connection:
         if self._opening is None or self._opening[0] != path or self._opening[1].done():
@@ -115,6 +119,7 @@ class WebSocketTransport:
     async def _connect(self, path: str) -> Connection:
         socket = await self._service.connect(path)
         connection = Connection(socket, path, self._service.secret, self._look)
+        self._connections.add(connection)
         self._spawn(self._serve(connection))
         return connection
 
@@ -139,6 +144,7 @@ class WebSocketTransport:
         finally:
             closed.cancel()
             await connection.close()  # while it is received on: aiohttp then does the closing handshake properly
+            self._connections.discard(connection)
             receiving.cancel()
             await asyncio.gather(receiving, closed, return_exceptions=True)
 
