@@ -23,6 +23,7 @@ from videosdk_plugins_smallestai import (
     SmallestAIError,
 )
 from videosdk_plugins_smallestai.diagnosis import error_from, json_error
+from videosdk_plugins_smallestai.frames import load
 from videosdk_plugins_smallestai.protocol import (
     Answered,
     Audio,
@@ -146,6 +147,33 @@ def test_any_json_is_an_event(value: object) -> None:
 @given(st.binary())
 def test_any_bytes_are_a_failure(data: bytes) -> None:
     assert isinstance(parse_frame(data), Failure)
+
+
+NASTY = st.sampled_from(["audio", '"audio":"', 'x"audio":"', "\\", '\\"', "A" * 2000, "#audio#", "data", ""])
+MESSAGES = st.recursive(
+    st.none() | st.booleans() | st.integers() | NASTY | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NASTY, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    frame=st.dictionaries(NASTY, MESSAGES, max_size=4),
+    audio=st.sampled_from(["A" * 2000, "/" * 999 + "\\", "ünï" * 500]),
+    place=st.sampled_from(["audio", "data", "inner", "nowhere"]),
+    indent=st.sampled_from([None, 2]),
+    ascii_only=st.booleans(),
+)
+def test_a_message_is_read_as_json_wherever_its_audio_stands(
+    frame: dict[str, Any], audio: str, place: str, indent: int | None, *, ascii_only: bool
+) -> None:
+    if place == "audio":
+        frame["audio"] = audio
+    elif place != "nowhere":
+        frame[place] = {"before": frame.get(place), "audio": audio}
+    raw = json.dumps(frame, indent=indent, ensure_ascii=ascii_only)
+    assert load(raw) == frame
+    assert load(raw[:-1]) is None  # cut off, it is none
 
 
 @given(st.binary(min_size=1))

@@ -18,6 +18,8 @@ from .routing import Request, Router
 
 __all__ = ["LOOK_EVERY", "Connection"]
 
+TEXT = aiohttp.WSMsgType.TEXT
+
 PONG_LIMIT = 10.0
 """Seconds after which an idle peer that has not answered a ping is gone. Nobody waits, so there is time."""
 
@@ -176,7 +178,7 @@ class Connection:
             if self.closed.is_set():
                 return
             self._heard_at = self._clock()
-            if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            if message.type is TEXT or message.type is aiohttp.WSMsgType.BINARY:
                 self._receive(message.data)
             elif message.type is aiohttp.WSMsgType.PONG:
                 self._hear_pong(bytes(message.data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from .account import Account, Slot
@@ -155,7 +156,8 @@ class Fetcher:
         slot = passage.slot = self._account.begin()
         try:
             try:
-                passage.request = await self._link.send(passage.text, passage.hear, lambda: self._over(slot))
+                on_end = partial(self._over, slot) if self._link.joins else slot.free
+                passage.request = await self._link.send(passage.text, passage.hear, on_end)
             except BaseException:
                 slot.free()
                 raise
@@ -189,5 +191,6 @@ class Fetcher:
                 await self._changed.wait()
 
     def _over(self, slot: Slot) -> None:
+        """A request whose text comes in parts is over: who waits to send the next one must know."""
         slot.free()
         self._changed.notify()

@@ -271,7 +271,7 @@ class Passage:
             self._on_change()
             return
         self.answered = True
-        self._just_released = isinstance(event, Complete)
+        self._just_released = False
         if isinstance(event, Audio):
             self._hear_audio(event.pcm)
         elif isinstance(event, Word):
@@ -334,6 +334,7 @@ class Passage:
 
     def _hear_release(self) -> None:
         """Part of a joined text is complete. With as many releases as segments, all have come whole."""
+        self._just_released = True
         self._releases += 1
         if self._releases == self._sent and not self._to_skip and self.received > self._mark[1]:
             self._mark = (self._sent, self.received)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from .diagnosis import frame_error, is_error, quote, senseless
 from .errors import SmallestAIError
@@ -40,8 +39,7 @@ class Answered:
     """The service accepted the request; its audio may take a while."""
 
 
-@dataclass(frozen=True, slots=True)
-class Audio:
+class Audio(NamedTuple):  # not a dataclass: of this there are many, and it is made in a third of the time
     """Some PCM: mono, 16-bit little-endian. May end in the middle of a sample. `last`: the server says so."""
 
     pcm: bytes
@@ -169,16 +167,16 @@ def parse_frame(raw: str | bytes, *, secret: str = "") -> Event:
     if frame is None:
         return Failure(senseless(f"The server sent something that is no Waves frame: {quote(raw, secret)}"))
     status = frame.get("status")
-    ids = {"request_id": text_of(frame.get("external_request_id")), "server_id": text_of(frame.get("request_id"))}
+    ids = text_of(frame.get("external_request_id")), text_of(frame.get("request_id"))
     data = data_of(frame)
     if is_error(frame):
-        return Failure(frame_error(frame, secret), **ids)
+        return Failure(frame_error(frame, secret), *ids)
     if status == "chunk" or (status is None and "audio" in data):
-        return _chunk(data, ids)
+        return _chunk(data, *ids)
     if status == "word_timestamp":
-        return _word(data, ids)
+        return _word(data, *ids)
     if status == "complete" or (status is None and frame.get("done") is True):
-        return Complete(**ids)
+        return Complete(*ids)
     return Notice(quote(frame.get("message") or frame.get("code") or raw, secret))
 
 
@@ -191,25 +189,24 @@ def parse_sse(data: str, *, secret: str = "") -> Event:
         return Failure(frame_error(frame, secret))
     done = frame.get("done") is True
     if frame.get("audio"):
-        event = _chunk(frame, {})
-        return replace(event, last=done) if isinstance(event, Audio) else event
+        event = _chunk(frame)
+        return event._replace(last=done) if isinstance(event, Audio) else event
     return Complete() if done else Notice(quote(data, secret))
 
 
-def _chunk(data: Mapping[str, Any], ids: dict[str, str | None]) -> Event:
-    audio = data.get("audio")
+def _chunk(data: Mapping[str, Any], request_id: str | None = None, server_id: str | None = None) -> Event:
     try:
-        pcm = base64.b64decode(audio or "", validate=True)
-    except (TypeError, ValueError, binascii.Error):
-        return Failure(senseless("The server sent a chunk whose audio is no base64"), **ids)
-    return Audio(pcm, ids.get("request_id"), ids.get("server_id")) if pcm else Notice("an empty chunk")
+        pcm = binascii.a2b_base64(data.get("audio") or "", strict_mode=True)
+    except (TypeError, ValueError):
+        return Failure(senseless("The server sent a chunk whose audio is no base64"), request_id, server_id)
+    return Audio(pcm, request_id, server_id) if pcm else Notice("an empty chunk")
 
 
-def _word(data: Mapping[str, Any], ids: dict[str, str | None]) -> Event:
+def _word(data: Mapping[str, Any], request_id: str | None, server_id: str | None) -> Event:
     word, start, end = data.get("word"), _seconds(data.get("start")), _seconds(data.get("end"))
     if not isinstance(word, str) or start is None or end is None:
         return Notice("a word without a time")
-    return Word(word, start, end, **ids)
+    return Word(word, start, end, request_id, server_id)
 
 
 def _seconds(value: object) -> float | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import DroppedError, SmallestAIError
 from .protocol import Audio, Complete, Event, Failure, Notice, Word
+from .signals import Signal
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -31,7 +31,9 @@ class Request:
         id: Our id of the request, which the server echoes.
         on_event: Called with each `Audio` and `Word`, from the receive loop.
         last_chunk_at: When its newest audio came, by the loop's clock; ``None`` before any.
+        order: Its place among the connection's requests.
         first_byte: Where its audio begins in that of the connection; ``None`` before any.
+        ended: Whether the server has said that it is complete, or it failed.
         released: Whether its speaker takes it for ended although the server has not said so.
     """
 
@@ -47,14 +49,12 @@ class Request:
         self.connection = connection
         self.last_chunk_at: float | None = None
         self.released = False
+        self.ended = False
+        self.order = 0
         self.first_byte: int | None = None
         self._on_end = [on_end]
-        self._ended: asyncio.Future[SmallestAIError | None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the server has said that the request is complete, or it failed."""
-        return self._ended.done()
+        self._error: SmallestAIError | None = None
+        self._over = Signal()
 
     @property
     def prompt(self) -> bool:
@@ -67,9 +67,10 @@ class Request:
         Raises:
             SmallestAIError: The request failed, or its connection broke.
         """
-        error = await asyncio.shield(self._ended)
-        if error is not None:
-            raise error
+        while not self.ended:
+            await self._over.wait()
+        if self._error is not None:
+            raise self._error
 
     async def prove(self, since: float) -> float | None:
         """As `Connection.prove`."""
@@ -95,8 +96,9 @@ class Request:
 
     def end(self, error: SmallestAIError | None = None) -> None:
         """Note how the request ended."""
-        if not self._ended.done():
-            self._ended.set_result(error)
+        if not self.ended:
+            self.ended, self._error = True, error
+            self._over.notify()
             on_end, self._on_end = self._on_end, []
             for callback in on_end:
                 callback()
@@ -145,8 +147,8 @@ class Router:
         self._clock = clock
         self._open: dict[str, Request] = {}
         self._by_server_id: dict[str, Request] = {}
-        self._newest_heard = -1
-        self._order: dict[str, int] = {}
+        self._requests = 0
+        self._newest_heard = 0
 
     @property
     def waited_for(self) -> list[Request]:
@@ -161,7 +163,8 @@ class Router:
     def add(self, request: Request) -> None:
         """Expect frames for a request."""
         self._open[request.id] = request
-        self._order[request.id] = len(self._order)
+        self._requests += 1
+        request.order = self._requests
         released = [r for r in self._open.values() if r.released]
         for old in released[:-RELEASED_LIMIT]:
             self._forget(old)
@@ -202,7 +205,8 @@ class Router:
                 request.first_byte = self.audio_bytes
             self.audio_bytes += len(event.pcm)
             request.last_chunk_at = self._clock()
-            self._note_order(request)
+            self.interleaved |= request.order < self._newest_heard
+            self._newest_heard = max(self._newest_heard, request.order)
         request.on_event(event)
 
     def _find(self, event: Audio | Word | Complete | Failure) -> Request | None:
@@ -219,11 +223,6 @@ class Router:
         waited_for = self.waited_for
         self.ambiguous |= len(waited_for) > 1
         return waited_for[0] if waited_for and not self.ambiguous else None
-
-    def _note_order(self, request: Request) -> None:
-        order = self._order.get(request.id, 0)
-        self.interleaved |= order < self._newest_heard
-        self._newest_heard = max(self._newest_heard, order)
 
     def _fail(self, event: Failure) -> None:
         if event.request_id is not None or (event.server_id or "") in self._by_server_id:
