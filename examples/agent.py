@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 try:
     from videosdk.agents import Agent, AgentSession, JobContext, Pipeline, RoomOptions, WorkerJob
     from videosdk.agents.plugins import DeepgramSTT, OpenAILLM, SileroVAD, SmallestAITTS, TurnDetector
+
+    from videosdk_plugins_smallestai import SmallestAIError
 
     if "console" in sys.argv[1:]:
         import_module("sounddevice")
@@ -36,7 +39,8 @@ class Receptionist(Agent):  # type: ignore[misc]
 
     async def on_enter(self) -> None:
         """Somebody is there: greet them."""
-        await self.session.say("Hello! You are through to the front desk. How can I help you?")
+        with suppress(SmallestAIError):  # it has been logged; not caught, it would end the session here
+            await self.session.say("Hello! You are through to the front desk. How can I help you?")
 
     async def on_exit(self) -> None:
         """They have left."""
@@ -47,7 +51,7 @@ async def entrypoint(context: JobContext) -> None:
     pipeline = Pipeline(
         stt=DeepgramSTT(),
         llm=OpenAILLM(),
-        tts=SmallestAITTS(voice_id="magnus", word_timestamps=True),
+        tts=SmallestAITTS(model="lightning_v3.1_pro", voice_id="meher", word_timestamps=True),
         vad=SileroVAD(),
         turn_detector=TurnDetector(),
         text_chunking=False,  # the plugin finds the sentences itself, and cuts no number in two

@@ -21,6 +21,9 @@ from _shared import service as any_service
 from videosdk_plugins_smallestai import SmallestAITTS, Voice
 
 HEADINGS = ("id", "name", "languages", "accent", "gender")
+CODES = {"en": "english", "hi": "hindi", "mr": "marathi", "ta": "tamil", "bn": "bengali", "gu": "gujarati"}
+"""The service lists languages by their English names; the plugin's own argument takes codes."""
+
 UNTOLD = "-"
 """What a table shows where the service does not say."""
 
@@ -40,7 +43,7 @@ async def voices() -> list[Voice]:
 
 
 def speaking(listed: Sequence[Voice], language: str | None) -> list[Voice]:
-    """Those that speak the language, by its name; all if none is asked for."""
+    """Those that speak the language, by its name or code; all if none is asked for."""
     found = [voice for voice in listed if language is None or _speaks(voice, language)]
     if not found:
         known = sorted({name for voice in listed for name in voice.languages})
@@ -52,7 +55,8 @@ def speaking(listed: Sequence[Voice], language: str | None) -> list[Voice]:
 
 
 def _speaks(voice: Voice, language: str) -> bool:
-    return language.casefold() in (name.casefold() for name in voice.languages)
+    wanted = CODES.get(language.casefold(), language.casefold())
+    return wanted in (name.casefold() for name in voice.languages)
 
 
 def table(listed: Sequence[Voice]) -> str:
@@ -75,7 +79,7 @@ async def listing(language: str | None) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the program. Returns its exit code."""
     command = argparse.ArgumentParser(description="List the service's voices.")
-    command.add_argument("--language", help="only those that speak it, such as english, hindi")
+    command.add_argument("--language", help="only those that speak it, such as english, hindi, or en, hi")
     options = command.parse_args(argv)
     return run("voices.py", lambda: listing(options.language))
 

@@ -11,15 +11,17 @@ import re
 import signal
 import sys
 import wave
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import videosdk.agents
+from listening import FRAME_BYTES, Ear, assert_same
 
 from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai.emulator import Refuse, WavesEmulator, tone
 
 pytestmark = pytest.mark.slow
 
@@ -100,13 +102,46 @@ async def test_a_telephones_voice_has_the_right_pitch_on_either_track(tmp_path: 
     check_speech(tmp_path / "phone.wav", rate=rate, seconds=(3, 6))
 
 
-async def test_the_second_voice_says_what_the_first_could_not(tmp_path: Path) -> None:
+async def test_the_second_voice_goes_on_where_the_first_fails(tmp_path: Path) -> None:
     exit_code, out, err = await run(tmp_path, "fallback.py")
     assert (exit_code, err) == (0, [ANNOUNCEMENT])
     failed, spoke = out
-    assert failed.startswith("The first voice failed: HTTP 503: ")
-    assert spoke.startswith("The second spoke. fallback.wav: first audio after ")
-    check_speech(tmp_path / "fallback.wav", rate=24000, seconds=(3, 8))
+    assert failed.startswith("The first voice failed: ")
+    assert spoke.startswith("The second went on. fallback.wav: first audio after ")
+    check_speech(tmp_path / "fallback.wav", rate=24000, seconds=(4, 10))
+
+
+@pytest.mark.parametrize("pace", [0.0, 0.2], ids=["at once", "slowly"])
+@pytest.mark.parametrize("failing", [0, 1, 2])
+@pytest.mark.parametrize("streaming", [True, False], ids=["websocket", "http"])
+async def test_two_voices_lose_no_word_of_a_streamed_reply(streaming: bool, failing: int, pace: float) -> None:
+    from fallback import ReturningTTS, WholeFallbackTTS
+
+    text = "Hello! How can I help you? I am here. Your total is $1,299.50 at 10:30."
+
+    async def tokens() -> AsyncIterator[str]:
+        for token in re.findall(r"\S+\s*", text):
+            yield token
+            await asyncio.sleep(pace)
+
+    quick: dict[str, Any] = {"voice": "tone", "first_audio": 0.05, "real_time_factor": 20.0}
+    down = WavesEmulator(**quick, fault=lambda request: Refuse(503) if request.number >= failing else None)
+    async with down as first, WavesEmulator(**quick) as second:
+        voices = [
+            voice(api_key="sk_test", base_url=waves.base_url, enable_streaming=streaming)
+            for voice, waves in ((ReturningTTS, first), (SmallestAITTS, second))
+        ]
+        async with WholeFallbackTTS(voices) as tts:
+            tts.loop, tts.audio_track = asyncio.get_running_loop(), (ear := Ear())
+            await tts.synthesize(tokens())
+        said = [[r.text for r in waves.requests if r.outcome == "served"] for waves in (first, second)]
+    assert " ".join(said[0] + said[1]) == text
+    assert_same(ear.heard, b"".join(whole_frames(b"".join(map(tone, texts))) for texts in said))
+
+
+def whole_frames(pcm: bytes) -> bytes:
+    """As a voice leaves it: the last frame is filled with silence."""
+    return pcm + bytes(-len(pcm) % FRAME_BYTES)
 
 
 async def test_the_caller_of_a_whole_session_hears_the_agent(tmp_path: Path) -> None:

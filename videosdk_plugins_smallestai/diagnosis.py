@@ -202,8 +202,8 @@ _SPEAKING_TEXT: tuple[tuple[str, type[SmallestAIError]], ...] = (
 
 _ADVICE: dict[type[SmallestAIError], str] = {
     AuthenticationError: "Check api_key (or SMALLEST_API_KEY) and what the account may use",
-    InvalidRequestError: "Check voice_id, language, sample_rate and the text against what the model takes",
-    ModelRetiredError: "Use a current model, such as model='lightning_v3.1'",
+    InvalidRequestError: "Check voice_id (see `voices()`), language, sample_rate and text: the model takes others",
+    ModelRetiredError: "Use a current model, such as model='lightning_v3.1_pro' or 'lightning_v3.1'",
     RateLimitError: "The account has too many requests in progress: wait, or ask for a higher limit",
     ServerError: "The service failed; it may work again shortly",
     APIConnectionError: "The connection is opened anew",

@@ -175,7 +175,7 @@ class Service:
         return f"{self._reason(failure)}. Check the network, or base_url"
 
     def _reason(self, failure: Exception) -> str:
-        said = without_secret(str(failure), self.secret)
+        said = without_secret(str(failure), self.secret).replace(" ssl:default", "")  # said without TLS too
         return said[: diagnosis.SERVER_TEXT_LIMIT] or type(failure).__name__
 
     async def aclose(self) -> None:

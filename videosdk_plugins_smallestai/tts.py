@@ -197,7 +197,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         settings = self._settings(voice_id, kwargs)
         source = TextSource(text, sentence_streaming=settings.sentence_streaming)
         if self.audio_track is None or not self.loop:
-            logger.error("Smallest AI: audio track or event loop not set")
+            logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
             return
         words = self._words(settings)

@@ -16,9 +16,9 @@ heard        audio heard, of all that there was to hear, in conversation
 busy         of one core, in conversation: the contestant's process, and the server's
 late         how late the listeners' frames were pulled, 95th percentile: above 20 the process is overloaded
 
-First audio, gaps, tail and told after are of the conversations, in which the agent speaks half of the time. The
-bare loop, this plugin and the one it replaces use the framework's audio track; LiveKit's plugin fills plain frames,
-which cost next to nothing, so its CPU can be compared with its own only.
+First audio, gaps, tail and told after are of the conversations, in which the agent speaks half of the time, once
+all have begun. The bare loop, this plugin and the one it replaces use the framework's audio track; LiveKit's
+plugin fills plain frames, which cost next to nothing, so its CPU can be compared with its own only.
 """
 
 from __future__ import annotations

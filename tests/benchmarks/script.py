@@ -23,7 +23,8 @@ SHORT = ("Of course, I will do that.",)
 """What is said after an interruption or a long silence."""
 
 TURN = 3.5
-"""Seconds for which the caller speaks between two replies, on average: the agent speaks half of the time."""
+"""Seconds for which the caller speaks between two replies, on average: the agent speaks half of the time, once all
+sessions have begun."""
 
 HEARD = 0.5
 """Seconds of a reply that are heard before it is interrupted, on average: the server is in the middle of it."""

@@ -19,6 +19,7 @@ from videosdk_plugins_smallestai.emulator import (
     Refuse,
     SpeechRequest,
     Stall,
+    WavesEmulator,
     tone,
 )
 
@@ -242,3 +243,35 @@ async def test_faults_combine_and_are_asked_for_once(serve: Any) -> None:
         assert audio(await line.hear_out()) == tone("Hello")[: 5 * 999]
         assert asked == client.waves.requests
         assert asked[0].audio == tone("Hello")
+
+
+async def speech(waves: WavesEmulator) -> None:
+    """Ask for some."""
+    url = waves.base_url + "/lightning-v3.1/get_speech"
+    headers, body = {"Authorization": "Bearer sk_test"}, {"text": TEXT, "voice_id": "magnus"}
+    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=headers):
+        pass
+
+
+@pytest.mark.parametrize("answer", [Refuse, 503, "Break", [Mute], {"status": 503}], ids=str)
+async def test_what_is_no_fault_is_told_when_the_emulator_is_stopped(answer: Any) -> None:
+    waves = WavesEmulator(voice="tone", fault=lambda request: answer)
+    await waves.start()
+    await speech(waves)
+    with pytest.raises(TypeError, match="fault must return a fault such as Refuse"):
+        await waves.stop()
+    async with waves:
+        pass  # it has been told
+
+
+async def test_a_mistake_in_a_callback_is_raised_when_the_emulator_is_stopped() -> None:
+    def fault(request: SpeechRequest) -> None:
+        raise LookupError("no such sentence")
+
+    waves = WavesEmulator(voice="tone", fault=fault)
+    await waves.start()
+    await speech(waves)
+    await waves.idle()
+    assert [request.outcome for request in waves.requests] == ["served"]
+    with pytest.raises(LookupError, match="no such sentence"):
+        await waves.stop()

@@ -117,10 +117,19 @@ class Plan:
 
     @classmethod
     def of(cls, faults: Fault | Sequence[Fault] | None) -> Plan:
-        """Sort what a fault callback answered; the last one of a kind holds, but stalls add up."""
+        """Sort what a fault callback answered; the last one of a kind holds, but stalls add up.
+
+        Raises:
+            TypeError: It is no fault, nor some of them.
+        """
         if faults is None:
             return cls()
-        listed = list(faults) if isinstance(faults, Sequence) else [faults]
+        listed = list(faults) if isinstance(faults, Sequence) and not isinstance(faults, str) else [faults]
+        for fault in listed:
+            if not isinstance(fault, Fault):
+                raise TypeError(
+                    f"fault must return a fault such as Refuse(503), a list of them, or None; got {fault!r}"
+                )
         return cls(
             stalls=tuple(fault for fault in listed if isinstance(fault, Stall)),
             breaks=_last(listed, Break),

@@ -105,7 +105,12 @@ class WavesEmulator(Settings):
         self.port = runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop to listen and drop every connection at once."""
+        """Stop to listen and drop every connection at once.
+
+        Raises:
+            Exception: What the ``fault`` callback has raised; a request of which it did so was served without a
+                fault. `TypeError` where it has returned no fault.
+        """
         runner, self._runner = self._runner, None
         if runner is None:
             return
@@ -118,6 +123,9 @@ class WavesEmulator(Settings):
             reset(transport)
         await asyncio.gather(*handlers, return_exceptions=True)
         await runner.cleanup()
+        mistake, self._service.mistake = self._service.mistake, None
+        if mistake is not None:
+            raise mistake
 
     async def close_connections(self, how: Literal["close", "reset", "idle"] = "close") -> None:
         """Close all WebSocket connections that are open now, and wait until they are.

@@ -109,6 +109,7 @@ class Service:
         open_jobs: Requests being served.
         changed: Fires when any of these change.
         stopping: Whether the server is being stopped.
+        mistake: What the ``fault`` callback raised first, or was wrong with what it returned.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -119,6 +120,7 @@ class Service:
         self.open_jobs: set[Job] = set()
         self.changed = Pulse()
         self.stopping = False
+        self.mistake: Exception | None = None
         self._ids = 0
 
     def next_id(self, prefix: str) -> str:
@@ -179,12 +181,18 @@ class Service:
         self._admit(job)
         return job
 
+    def _plan(self, request: SpeechRequest) -> Plan:
+        try:
+            return Plan.of(self.settings.fault and self.settings.fault(request))
+        except Exception as mistake:  # raised where the user sees it: when the emulator is stopped
+            self.mistake = self.mistake or mistake
+            return Plan()
+
     def _admit(self, job: Job) -> None:
         self.requests.append(job.request)
         self.open_jobs.add(job)
         self.changed.fire()
-        if self.settings.fault is not None:
-            job.plan = Plan.of(self.settings.fault(job.request))
+        job.plan = self._plan(job.request)
         if job.plan.refuse is not None:
             job.refusal = refusals.of_fault(job.plan.refuse)
         if job.refusal is None and not job.take_slot():

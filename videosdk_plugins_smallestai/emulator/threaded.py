@@ -29,6 +29,7 @@ class ThreadedWavesEmulator(WavesEmulator):
         Raises:
             OSError: The port is in use.
             VoiceUnavailable: The voice is not installed.
+            Exception: At the end, as `stop`.
         """
         loop = self._loop = asyncio.new_event_loop()
         thread = threading.Thread(target=self._run, args=(loop,), name="waves-emulator", daemon=True)
@@ -37,10 +38,12 @@ class ThreadedWavesEmulator(WavesEmulator):
             self._submit(super().start()).result()
             yield
         finally:
-            self._submit(super().stop()).result()
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            self._loop = None
+            try:
+                self._submit(super().stop()).result()
+            finally:
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join()
+                self._loop = None
 
     async def request(self, number: int) -> SpeechRequest:
         """As in `WavesEmulator`."""
