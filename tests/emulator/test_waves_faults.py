@@ -248,9 +248,12 @@ async def test_faults_combine_and_are_asked_for_once(serve: Any) -> None:
 async def speech(waves: WavesEmulator) -> None:
     """Ask for some."""
     url = waves.base_url + "/lightning-v3.1/get_speech"
-    headers, body = {"Authorization": "Bearer sk_test"}, {"text": TEXT, "voice_id": "magnus"}
-    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=headers):
-        pass
+    headers = {"Authorization": "Bearer sk_test"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json=message(TEXT), headers=headers) as answer,
+    ):
+        await answer.read()
 
 
 @pytest.mark.parametrize("answer", [Refuse, 503, "Break", [Mute], {"status": 503}], ids=str)
