@@ -16,6 +16,9 @@ from typing import Any
 from _shared import check_output, check_text, parser, play, run, save, service
 
 from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai.models import MODELS
+
+HTTP_ONLY = {name for name, model in MODELS.items() if model.websocket is None}
 
 
 async def say(options: argparse.Namespace) -> str:
@@ -36,7 +39,7 @@ def arguments(options: argparse.Namespace) -> dict[str, Any]:
         "language": options.language,
         "speed": options.speed,
         "sample_rate": options.sample_rate,
-        "enable_streaming": False if options.http else None,
+        "enable_streaming": False if options.http or options.model in HTTP_ONLY else None,
         "word_timestamps": True if options.words else None,
     }
     return {name: value for name, value in given.items() if value is not None}
@@ -46,7 +49,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     command = parser("Say one text, and keep what a listener hears as a WAV file.")
     command.add_argument("text")
-    command.add_argument("--http", action="store_true", help="use HTTP instead of the WebSocket")
+    command.add_argument("--http", action="store_true", help="use HTTP even where there is a WebSocket")
     command.add_argument("--model", help="such as lightning-v3.1, lightning_v3.1_pro")
     command.add_argument("--voice", help="such as magnus, avery")
     command.add_argument("--language", help="such as en, hi")

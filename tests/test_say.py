@@ -156,6 +156,12 @@ def test_a_faster_voice_is_heard_for_a_shorter_time(main: Callable[[list[str]], 
     assert measure(tmp_path / "fast.wav")[1] < 0.75 * measure(tmp_path / "slow.wav")[1]
 
 
+@pytest.mark.slow
+def test_a_model_without_a_websocket_is_spoken_over_http(main: Callable[[list[str]], int], tmp_path: Path) -> None:
+    assert main(["One two.", "-o", "old.wav", "--model", "lightning-v2"]) == 0
+    assert measure(tmp_path / "old.wav")[1] > 0.3
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
