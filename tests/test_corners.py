@@ -16,7 +16,7 @@ from routes import ROUTES, every_route
 from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai import APIConnectionError, SmallestAITTS
-from videosdk_plugins_smallestai.emulator import Connection, WavesEmulator, tone
+from videosdk_plugins_smallestai.emulator import Connection, Stall, WavesEmulator, tone
 
 NAMELESS = {"echo_ids": False, "complete": 0.0}
 
@@ -172,3 +172,72 @@ async def test_a_reply_leaves_nothing_for_the_garbage_collector(stage: MakeStage
             gc.enable()
         ours = Counter(type(o).__name__ for o in left if ".emulator" not in type(o).__module__)
         assert not ours
+
+
+@every_route
+@pytest.mark.parametrize("before", [[], ["This was taken before."]], ids=["at once", "after a sentence"])
+async def test_a_text_whose_source_is_cancelled_ends_there_as_its_caller_would_see(
+    stage: MakeStage, route: str, before: list[str]
+) -> None:
+    async def text() -> AsyncIterator[str]:
+        for sentence in before:
+            yield sentence
+        model = asyncio.ensure_future(asyncio.sleep(60))
+        asyncio.get_running_loop().call_soon(model.cancel)
+        await model
+
+    async with stage(ROUTES[route]) as s, asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await s.tts.synthesize(text())
+        assert_same(s.ear.speech, tone("".join(before)))
+        s.tts.audio_track = ear = Ear()
+        await s.tts.synthesize("The next reply.")
+        assert_same(ear.speech, tone("The next reply."))
+        assert s.errors == []
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # who leaves without closing leaves sockets
+@pytest.mark.parametrize("closed", [True, False], ids=["closed between", "left behind"])
+@pytest.mark.parametrize("route", ["websocket", "http", "continuations"])
+def test_an_object_speaks_in_one_event_loop_after_another(route: str, closed: bool, unused_tcp_port: int) -> None:
+    waves = WavesEmulator(voice="tone", first_audio=0.05, port=unused_tcp_port)
+    tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url, **ROUTES[route])
+
+    async def use() -> None:
+        async with waves:
+            tts.loop, tts.audio_track = asyncio.get_running_loop(), (ear := Ear())
+            await asyncio.gather(tts.prewarm(), tts.synthesize("Hello."), tts.synthesize("And again."))
+            heard = bytes(ear.heard)
+            for text in ("Hello.", "And again."):  # each waits for the other, in an order of their own
+                assert tone(text) in heard
+            if closed:
+                await tts.aclose()
+
+    asyncio.run(use())
+    asyncio.run(use())
+    asyncio.run(tts.aclose())
+    gc.collect()
+
+
+async def test_what_comes_after_the_end_of_a_stream_is_counted(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videosdk_plugins_smallestai.tts._is_live_reply", lambda: True)
+    text = "The quick brown fox jumps over the lazy dog."
+    late = Stall(2.6, after=len(tone(text)) / 48000 - 0.4)
+    async with stage(complete=None, fault=lambda request: late) as s:
+        heard = await streamed(s, text)
+        assert len(heard) < len(tone(text))
+        await s.waves.idle()
+    assert "of audio came too late to be played" in caplog.text
+
+
+@every_route
+@pytest.mark.parametrize("text", ["", "...", " \n"])
+async def test_nothing_to_say_is_no_failure_of_a_service_that_is_down(
+    stage: MakeStage, route: str, text: str
+) -> None:
+    async with stage(ROUTES[route]) as s:
+        await s.waves.stop()
+        await s.tts.synthesize(text)
+        assert s.errors == []

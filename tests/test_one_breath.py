@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from listening import SEVEN, Ear, assert_same, tokens
@@ -182,3 +183,22 @@ async def test_over_http_the_second_text_is_taken_when_the_first_was_answered(st
         assert len(taken) == 1
         await speaking
         assert_same(s.ear.speech, tone("One is here now. Two comes next. Three is third."))
+
+
+@every_websocket
+@pytest.mark.parametrize("last", ["All done.", "Your order ships tomorrow."])
+async def test_a_sentence_that_comes_after_a_long_thought_is_heard(stage: MakeStage, route: str, last: str) -> None:
+    """The language model calls a tool in mid-reply, and what it says then is the end of the text."""
+    first = "Let me check that for you, please."
+
+    async def text() -> AsyncIterator[str]:
+        yield first
+        await asyncio.sleep(3.5)
+        yield last
+
+    async with stage(ROUTES[route]) as s:
+        await s.tts.synthesize(text())
+        heard = bytes(s.ear.speech)  # all of it is there when the call returns
+        assert "".join("".join(r.text.split()) for r in s.waves.requests) == "".join(f"{first}{last}".split())
+        assert_same(heard, b"".join(tone(request.text) for request in s.waves.requests))
+        assert s.errors == []

@@ -8,8 +8,8 @@ from listening import assert_same
 from routes import ROUTES, every_route
 from staging import MakeStage
 
-from videosdk_plugins_smallestai import APIConnectionError
-from videosdk_plugins_smallestai.emulator import tone
+from videosdk_plugins_smallestai import APIConnectionError, AuthenticationError
+from videosdk_plugins_smallestai.emulator import Refuse, tone
 
 
 @every_route
@@ -29,5 +29,32 @@ async def test_a_callers_session_that_was_closed_is_an_error_that_says_so(stage:
         pass
     async with stage(ROUTES[route] | {"http_session": session}) as s:
         with pytest.raises(APIConnectionError, match="http_session is closed"):
+            await s.tts.synthesize("Hello there.")
+        assert len(s.errors) == 1
+
+
+@every_route
+async def test_a_session_that_raises_for_a_status_changes_no_error(stage: MakeStage, route: str) -> None:
+    passing = [Refuse(503), Refuse(503)]
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        plugin = ROUTES[route] | {"http_session": session}
+        async with stage(plugin, fault=lambda request: passing.pop() if passing else None) as s:
+            await s.tts.synthesize("Hello there.")
+            assert_same(s.ear.speech, tone("Hello there."))
+        async with stage(plugin, api_keys={"sk_other"}) as s:
+            for asking in (s.tts.synthesize("Hello there."), s.tts.voices()):
+                with pytest.raises(AuthenticationError) as caught:
+                    await asking
+                assert caught.value.status == 401
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a way that aiohttp still has
+@pytest.mark.parametrize("route", ["http", "sse"])
+async def test_a_session_that_cannot_be_used_is_a_typed_error(stage: MakeStage, route: str) -> None:
+    async with (
+        aiohttp.ClientSession(auth=aiohttp.BasicAuth("somebody", "else")) as session,
+        stage(ROUTES[route] | {"http_session": session}) as s,
+    ):
+        with pytest.raises(APIConnectionError):
             await s.tts.synthesize("Hello there.")
         assert len(s.errors) == 1

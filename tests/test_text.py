@@ -216,6 +216,18 @@ def test_a_short_clause_is_no_request_of_its_own() -> None:
         ),
         (["Do this now:", "1.", "First wash."], ["Do this now:", "1. First wash."]),
         (["", "Hi", "", " you", ""], ["Hi you"]),
+        # Several tokens at once, as some models send them: the white space is where it belongs.
+        (
+            ["Hello! I can", " help with photosyn", "thesis today."],
+            ["Hello!", "I can help with photosynthesis today."],
+        ),
+        (
+            ["Well, it", " is for you $1,", "299.50 at 10:", "30 today."],
+            ["Well, it is for you $1,299.50 at 10:30 today."],
+        ),
+        (["The newest", " one is 3.", "5 and it works."], ["The newest one is 3.5 and it works."]),
+        (["Write to", " us at sup", "port@example.com."], ["Write to us at support@example.com."]),
+        (["So it", " is done.", "Next one."], ["So it is done.", "Next one."]),
         (["今天天气真的非常好。", "5个人"], ["今天天气真的非常好。", "5个人"]),
         (["你好", "。", "」", "好"], ["你好。」", "好"]),
         ([], []),

@@ -181,6 +181,7 @@ class Fetcher:
             if part is not None:
                 await request.add(part)
                 passage.sent_at = self._clock()
+                self._changed.notify()
             elif passage.holds_back(urgent=urgent):
                 await self._changed.wait(HELD_BACK_CHECK)
             elif passage.closed:

@@ -105,6 +105,7 @@ class HttpRequest:
                 headers=self._service.headers | {"Accept": self._accept},
                 timeout=timeout,
                 proxy=self._service.proxy(self._service.base_url),
+                raise_for_status=False,  # a session of the caller's may have it on
                 allow_redirects=False,  # the key goes to the service that the user named, and nowhere else
             ) as response:
                 return await self._receive(response)
@@ -116,7 +117,7 @@ class HttpRequest:
             return APITimeoutError(f"Connecting took longer than {CONNECT_TIMEOUT:g} s. Check the network")
         except TimeoutError:
             return self._out_of_time()
-        except (aiohttp.ClientError, OSError) as failure:
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as failure:
             return self._service.translate(failure, "request speech")
 
     def release(self, on_event: Callable[[Event], None], on_end: Callable[[], None]) -> None:

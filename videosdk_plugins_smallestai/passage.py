@@ -258,9 +258,14 @@ class Passage:
         quiet = self._clock() - max(self.sent_at, self.last_chunk_at or 0.0)
         return quiet < (RELEASE_SILENCE if spoken else SILENCE_LIMIT)
 
+    @property
+    def unsent(self) -> bool:
+        """Whether a part of the text is still to be sent in this attempt."""
+        return self._sent < len(self.segments)
+
     def next_part(self, *, urgent: bool) -> Segment | None:
         """The next segment to send in this attempt, ``urgent`` or not; ``None`` while there is none."""
-        if self._sent == len(self.segments) or self.holds_back(urgent=urgent):
+        if not self.unsent or self.holds_back(urgent=urgent):
             return None
         self._sent += 1
         return self.segments[self._sent - 1]

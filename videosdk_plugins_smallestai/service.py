@@ -127,7 +127,10 @@ class Service:
 
     def translate(self, failure: Exception, doing: str) -> SmallestAIError:
         """Our error for one of aiohttp's, made of nothing but text without the key."""
-        if isinstance(failure, aiohttp.WSServerHandshakeError):
+        # Not only of the kind for handshakes: a session of the caller's may raise for a status.
+        if isinstance(failure, aiohttp.ClientResponseError) and not isinstance(
+            failure, aiohttp.ClientHttpProxyError
+        ):
             headers = failure.headers
             if 300 <= failure.status < 400:
                 return self.redirected(failure.status, headers.get("Location") if headers else None)
@@ -177,6 +180,12 @@ class Service:
     def _reason(self, failure: Exception) -> str:
         said = without_secret(str(failure), self.secret).replace(" ssl:default", "")  # said without TLS too
         return said[: diagnosis.SERVER_TEXT_LIMIT] or type(failure).__name__
+
+    def forget(self) -> None:
+        """The event loop of the session that was made here is gone: nothing of it can be closed any more."""
+        if self._session is not None:
+            self._session.detach()
+            self._session = None
 
     async def aclose(self) -> None:
         """Close the session that was made here. It is made anew when it is needed again."""

@@ -84,7 +84,7 @@ def _check_speech(s: Settings, model: models.Model) -> None:
             f"sample_rate must be one of {model.sample_rates} for model {model.id!r}; got {s.sample_rate!r}"
         )
     _check_range("speed", s.speed, 0.5, 2.0)
-    if model.prosody:
+    if model.prosody:  # the others ignore them, so that a wrong one does no harm
         _check_range("consistency", s.consistency, 0.0, 1.0)
         _check_range("similarity", s.similarity, 0.0, 1.0)
         _check_range("enhancement", s.enhancement, 0.0, 2.0)
@@ -108,7 +108,7 @@ def _check_request_fields(s: Settings, model: models.Model) -> None:
     language = s.number_pronunciation_language
     if language is not None and not isinstance(language, str):
         raise TypeError(f"number_pronunciation_language must be a str; got {type(language).__name__}")
-    for name in ("word_timestamps", "continuations"):
+    for name in ("word_timestamps", "continuations", "enable_streaming", "sentence_streaming"):
         if not isinstance(getattr(s, name), bool):
             raise ValueError(f"{name} must be True or False; got {getattr(s, name)!r}")
     if s.math_notation is not None and not isinstance(s.math_notation, bool):

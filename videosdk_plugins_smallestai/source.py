@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from videosdk.agents import FlushMarker
 
 from . import text as text_module
+from .boundaries import is_speakable
 from .text import Segment
 
 __all__ = ["TextSource"]
@@ -33,6 +34,11 @@ class TextSource:
         self._text = text
         self._sentence_streaming = sentence_streaming
         self.stopped = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is known that there is nothing to speak; of a stream that is not known before it has ended."""
+        return isinstance(self._text, str) and not is_speakable(self._text)
 
     def stop(self) -> None:
         """Take nothing more. An item that is being awaited is still taken: cancelling it would close the caller's

@@ -21,6 +21,7 @@ from .boundaries import (
     Scanner,
     ends_one_word_sentence,
     ends_sentence,
+    ends_whole_sentence,
     ends_wide_sentence,
     is_edge,
     is_speakable,
@@ -45,6 +46,7 @@ _EDGE_RUN, _ANYWHERE_RUN = (
 _SOLID, _SOFT, _BOUNDARY = "a", " ", "|"  # the shadow's three characters
 _LIST_NUMBER = re.compile(r"[\W_]*\d+\.[*_)]*")  # also `**1.**`
 _WORD_OR_CHARACTER = re.compile(r"[^\W_]{2,}|.", re.DOTALL)
+_NUMBER_SO_FAR = re.compile(r"\d\.$")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -265,7 +267,9 @@ class _Style:
         left = self._left
         if not left or not right or left[-1].isspace() or right[0].isspace():
             return ""
-        return " " if self._apart or _several_words(left) or self._begins_sentence(right) else ""
+        # Who ever puts white space at an edge puts it wherever it belongs: `photosyn` and `thesis` are one word.
+        phrase = self._stripped and _several_words(left)
+        return " " if self._apart or phrase or self._begins_sentence(right) else ""
 
     def finishes(self, item: str | FlushMarker) -> bool:
         """Whether a segment ends with `item` for certain. To be asked once for each item, in order."""
@@ -276,7 +280,7 @@ class _Style:
             return False
         self._left = item
         self._stripped = self._stripped and item == item.strip()
-        finished = ends_sentence(item) if _several_words(item) else self._is_one_word_sentence(item)
+        finished = self._is_sentence(item) if _several_words(item) else self._is_one_word_sentence(item)
         self._sentences = self._sentences or finished
         self._apart = finished and not ends_wide_sentence(item)
         return finished
@@ -285,6 +289,12 @@ class _Style:
     def _chunked(self) -> bool:
         """Whether a sentence chunker is at work; a language model's tokens have white space at their edges."""
         return self._stripped and self._sentences
+
+    def _is_sentence(self, item: str) -> bool:
+        if self._stripped:
+            return ends_sentence(item)
+        # Some of a model's tokens at once: ` is $1,` and ` costs 3.` may go on in the middle of the number.
+        return ends_whole_sentence(item) and not _NUMBER_SO_FAR.search(item)
 
     def _is_one_word_sentence(self, item: str) -> bool:
         if ends_wide_sentence(item):

@@ -132,21 +132,35 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._sample_rate = sample_rate
         self._settings(None, {})
         check_positive("max_connection_age_sec", max_connection_age_sec)
+        self._max_age = max_connection_age_sec
         self._service = Service(base_url, find_key(api_key), http_session)
 
         super().__init__(sample_rate=sample_rate, num_channels=1, word_timestamps=word_timestamps)
         self.audio_track: Any = None
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._transport = WebSocketTransport(self._service, max_connection_age_sec)
-        self._account = Account()
         self._succession = Succession()
+        self._first_audio_sent = False
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._transport = WebSocketTransport(self._service, self._max_age)
+        self._account = Account()
         self._speaking = asyncio.Lock()
         self._replies: set[Turn] = set()
         self._streams: set[Turn] = set()
         self._lingering: set[Turn] = set()
         self._warming: set[asyncio.Task[None]] = set()
         self._heard_until = 0.0
-        self._first_audio_sent = False
+
+    def _settle(self) -> None:
+        """Be at home in the running event loop. One that is gone has taken connections, locks and tasks along."""
+        loop = asyncio.get_running_loop()
+        if self._home is not loop:
+            if self._home is not None:
+                self._service.forget()
+                self._begin_anew()
+            self._home = loop
 
     async def __aenter__(self) -> Self:
         """As the framework's, which does not tell type checkers what it gives."""
@@ -164,6 +178,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """
         if not self.enable_streaming:
             return
+        self._settle()
         warming = asyncio.ensure_future(self._open())  # a task of ours: `aclose` ends it
         self._warming.add(warming)
         warming.add_done_callback(self._warming.discard)
@@ -194,12 +209,15 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             ValueError: A setting is refused. No text has been taken.
             TypeError: ``text`` or a setting is of the wrong type. No text has been taken.
         """
+        self._settle()
         settings = self._settings(voice_id, kwargs)
         source = TextSource(text, sentence_streaming=settings.sentence_streaming)
         if self.audio_track is None or not self.loop:
             logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
             return
+        if source.is_empty:
+            return  # such as a turn that is only a tool call: no failure, whatever the service does
         words = self._words(settings)
         playback = Playback(
             TrackSink(self.audio_track),
@@ -237,6 +255,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             SmallestAIError: Speech could not be produced. Nothing is emitted.
             ValueError: A setting is refused. No text has been taken.
         """
+        self._settle()
         settings = self._settings(kwargs.pop("voice_id", None), kwargs)
         source = TextSource(text_stream, sentence_streaming=settings.sentence_streaming)
         sink = QueueSink(self.audio_track, settings.sample_rate)
@@ -254,6 +273,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             await running
         finally:
             self._streams.discard(turn)
+            turn.stop_late()  # nobody reads any more: what comes is counted
             if live and running.done():
                 self._keep(turn, playback)  # its words are still to be heard
             else:
@@ -292,10 +312,12 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         Raises:
             SmallestAIError: The service does not tell. Nothing is emitted: no reply has failed.
         """
+        self._settle()
         return await list_voices(self._service)
 
     async def aclose(self) -> None:
         """End replies in progress, close all connections, and let go of everything. May be called again."""
+        self._settle()
         turns = self._replies | self._streams | self._lingering
         warming = list(self._warming)
         for turn in turns:

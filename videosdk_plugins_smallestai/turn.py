@@ -81,7 +81,7 @@ class Turn:
         self._watchdog = SilenceWatchdog(link, playback, settings.speed, self._passages)
         self._collecting: asyncio.TimerHandle | None = None
         self._awaits_text = False
-        self._text_error: Exception | None = None
+        self._text_error: BaseException | None = None
         self._stopped = False
         self._work: asyncio.Task[None] | None = None
         self.late: LateAudio | None = None
@@ -107,6 +107,8 @@ class Turn:
             raise
         if not self._work.cancelled():
             self._work.result()
+        elif self._text_error is not None and not self._stopped:
+            raise self._text_error
 
     def stop(self) -> None:
         """End the reply at once. When this returns, no further byte reaches the sink."""
@@ -235,6 +237,11 @@ class Turn:
                     self._request(segment, tasks)
         except Exception as error:  # the caller's own: raised when what was taken before has been spoken
             self._text_error = error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # it is this reply that is cancelled
+            self._text_error = error  # something that the text waits for: the caller's own as well
         self._awaits_text = False
         for passage in self._passages:
             passage.closed = True

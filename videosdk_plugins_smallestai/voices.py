@@ -58,11 +58,12 @@ async def _ask(service: Service) -> list[Voice] | SmallestAIError:
             timeout=aiohttp.ClientTimeout(total=TIMEOUT),
             proxy=service.proxy(service.base_url),
             allow_redirects=False,
+            raise_for_status=False,
         ) as response:
             return _understand(service, response, await response.text(errors="replace"))
     except TimeoutError:
         return APITimeoutError(f"No list of voices within {TIMEOUT:g} s. Check the network")
-    except (aiohttp.ClientError, OSError) as failure:
+    except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as failure:
         return service.translate(failure, "list the voices")
 
 
