@@ -100,6 +100,8 @@ REFUSED: list[tuple[str, str, list[Any]]] = [
             *("https://host/waves?version=1", "https://host/waves#v1", None, 7, b"https://host"),
         ],
     ),
+    ("enable_streaming", "enable_streaming must be True or False", ["false", 1, None]),
+    ("sentence_streaming", "sentence_streaming must be True or False", ["no", 0, None]),
     ("timeout", "timeout must be", [0, 0.0, -1, *NO_NUMBER]),
     ("max_connection_age_sec", "max_connection_age_sec must be", [0, 0.0, -1, *NO_NUMBER]),
     ("complete_backoff_ms", "complete_backoff_ms must be", [-1, 10_001, 0.5, 100.0, *NO_NUMBER]),
