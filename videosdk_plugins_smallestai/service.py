@@ -123,25 +123,25 @@ class Service:
         except _RedirectError as redirect:
             return self.redirected(redirect.status, redirect.location)
         except (aiohttp.ClientError, OSError, ValueError) as failure:
+            if isinstance(failure, aiohttp.ClientResponseError) and _is_of_the_server(failure):
+                return self._refused(failure)
             return self.translate(failure, "open the WebSocket")
 
-    def translate(self, failure: Exception, doing: str) -> SmallestAIError:
-        """Our error for one of aiohttp's, made of nothing but text without the key."""
-        # Not only of the kind for handshakes: a session of the caller's may raise for a status.
-        if isinstance(failure, aiohttp.ClientResponseError) and not isinstance(
-            failure, aiohttp.ClientHttpProxyError
-        ):
-            headers = failure.headers
-            if 300 <= failure.status < 400:
-                return self.redirected(failure.status, headers.get("Location") if headers else None)
-            return diagnosis.error_from(
-                failure.status,
-                "",
-                "the WebSocket handshake was refused",
-                request_id=headers.get("X-Request-Id") if headers else None,
-                retry_after=seconds(headers.get("Retry-After") if headers else None),
-                secret=self.secret,
-            )
+    def _refused(self, failure: aiohttp.ClientResponseError) -> SmallestAIError:
+        headers = failure.headers
+        if 300 <= failure.status < 400:
+            return self.redirected(failure.status, headers.get("Location") if headers else None)
+        return diagnosis.error_from(
+            failure.status,
+            "",
+            "the WebSocket handshake was refused",
+            request_id=headers.get("X-Request-Id") if headers else None,
+            retry_after=seconds(headers.get("Retry-After") if headers else None),
+            secret=self.secret,
+        )
+
+    def translate(self, failure: Exception, doing: str) -> APIConnectionError:
+        """Our error for one of aiohttp's that is no answer, made of nothing but text without the key."""
         return APIConnectionError(
             f"Could not {doing} at {self.base_url}: {self._explain(failure)}",
             opening=isinstance(failure, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError),
@@ -192,6 +192,15 @@ class Service:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+def _is_of_the_server(failure: aiohttp.ClientResponseError) -> bool:
+    """Whether the status is an answer to a handshake: not a proxy's, nor aiohttp's own for what is no HTTP.
+
+    It is not always a `WSServerHandshakeError`: a session of the caller's may raise for a status by itself.
+    """
+    made_up = isinstance(failure.__cause__, aiohttp.http.HttpProcessingError)
+    return not made_up and not isinstance(failure, aiohttp.ClientHttpProxyError)
 
 
 class _RedirectError(Exception):
