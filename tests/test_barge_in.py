@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +12,8 @@ from listening import SEVEN, Ear, assert_same, items, tokens
 from routes import ROUTES, every_route
 from staging import MakeStage, Stage
 
-from videosdk_plugins_smallestai.emulator import Mute, tone
+from videosdk_plugins_smallestai import SmallestAIError
+from videosdk_plugins_smallestai.emulator import Mute, Refuse, tone
 
 PROMPT = 2.0
 """Seconds in which what must come promptly has to come on a busy machine."""
@@ -169,3 +172,26 @@ async def test_a_stream_that_is_left_early_leaves_nothing_behind(stage: MakeStag
         await stream.aclose()
         async with asyncio.timeout(PROMPT):
             await s.waves.idle()
+
+
+async def test_each_reply_leaves_one_line_in_the_log_however_it_ends(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "videosdk_plugins_smallestai")
+    async with stage(fault=lambda request: Refuse(400) if request.text == "No." else None) as s:
+        speaking = await begin(s)
+        await s.tts.interrupt()
+        await s.tts.interrupt()
+        await speaking
+        heard = len(s.ear.heard) / 48000
+        await s.tts.synthesize("Yes.")
+        with pytest.raises(SmallestAIError):
+            await s.tts.synthesize("No.")
+    lines = [record.getMessage() for record in caplog.records if " s of audio, " in record.getMessage()]
+    assert [line.removeprefix("Smallest AI: ").split(":")[0] for line in lines] == [
+        "reply, stopped",
+        "reply",
+        "reply, failed",
+    ]
+    seconds = [float(re.findall(r"([\d.]+) s of audio", line)[0]) for line in lines]
+    assert seconds == pytest.approx([heard, len(tone("Yes.")) / 48000, 0.0], abs=0.021), "a frame may be filled"

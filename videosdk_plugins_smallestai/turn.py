@@ -112,13 +112,15 @@ class Turn:
 
     def stop(self) -> None:
         """End the reply at once. When this returns, no further byte reaches the sink."""
-        self._stopped = True
+        first_call, self._stopped = not self._stopped, True
         self._playback.close()
         self.stop_late()
         if self._words is not None:
             self._words.stop()
         if self._work is not None and not self._work.done():
             self._work.cancel()
+            if first_call:
+                self._log("reply, stopped")
         self._drop_requests()
         self._stop_collecting()
 
@@ -186,7 +188,7 @@ class Turn:
             for passage in self._passages:
                 if passage.fetching is not None:
                     passage.fetching.cancel()
-        self._log()
+        self._log("reply" if failure is None else "reply, failed")
         if failure is not None:
             self._drop_requests()
         if isinstance(failure, SmallestAIError):
@@ -208,10 +210,11 @@ class Turn:
         segments = [s for passage in self._passages if not passage.ended for s in passage.undelivered]
         return "".join(segment.lead + segment.text for segment in segments).strip()
 
-    def _log(self) -> None:
+    def _log(self, what: str) -> None:
         first = self._playback.first_audio_at
         logger.debug(
-            "Smallest AI: reply: first audio %s, %d segments, %.2f s of audio, %d gaps (%.2f s), %d resumes",
+            "Smallest AI: %s: first audio %s, %d segments, %.2f s of audio, %d gaps (%.2f s), %d resumes",
+            what,
             "none" if first is None else f"{first - self._started_at:.3f} s",
             sum(len(passage.segments) for passage in self._passages),
             self._playback.seconds,
