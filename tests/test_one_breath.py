@@ -202,3 +202,17 @@ async def test_a_sentence_that_comes_after_a_long_thought_is_heard(stage: MakeSt
         assert "".join("".join(r.text.split()) for r in s.waves.requests) == "".join(f"{first}{last}".split())
         assert_same(heard, b"".join(tone(request.text) for request in s.waves.requests))
         assert s.errors == []
+
+
+async def test_a_last_sentence_that_the_server_holds_until_the_text_ends_is_heard(stage: MakeStage) -> None:
+    """White space would tell the server where it ends; for text in every script that is not sent."""
+    text = ["Nous sommes allés au restaurant du coin. ", "Bonne nuit à tous."]
+
+    async def slowly() -> AsyncIterator[str]:
+        for part in text:
+            yield part
+            await asyncio.sleep(2.0)
+
+    async with stage(ROUTES["continuations"]) as s:
+        await s.tts.synthesize(slowly())
+        assert_same(s.ear.speech, tone("".join(text)))

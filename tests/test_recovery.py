@@ -249,6 +249,37 @@ async def test_after_a_break_a_continuation_is_not_held_back_from_who_has_nothin
         assert len(s.ear.gaps) <= 2  # where it broke, and while the second sentence is being written
 
 
+TWO_RELEASES = [
+    ["Hello there, dear caller. How can I help you today"],
+    ["Das Café ist heute offen. Kommen Sie doch einfach herein."],
+    ["I met Dr. Smith in the long corridor yesterday,", " and then we both left the building."],
+    pytest.param(
+        ["It opens at 9 a.m. and closes at 5 p.m. every day,", " but on Sundays we are closed. "],
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        ["Nous sommes allés à Paris, M. Martin et moi,", " puis au restaurant du coin. ", "Bonne nuit à tous."],
+        marks=pytest.mark.slow,
+    ),
+]
+"""Texts of which the service releases a segment in two parts."""
+
+
+@pytest.mark.parametrize("after", [0.0, 0.3, pytest.param(2.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("parts", TWO_RELEASES)
+async def test_a_break_in_the_second_release_of_a_segment_of_a_continuation_is_not_heard(
+    stage: MakeStage, parts: list[str], after: float
+) -> None:
+    async def slowly() -> AsyncIterator[str]:
+        for part in parts:
+            yield part
+            await asyncio.sleep(1.2 if len(parts) > 1 else 0.0)
+
+    async with stage(ROUTES["continuations"], fault=lambda r: Break(after) if r.number == 1 else None) as s:
+        await s.tts.synthesize(slowly())
+        assert_whole(s, "".join(parts))
+
+
 @pytest.mark.slow
 @every_websocket
 async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage, route: str) -> None:

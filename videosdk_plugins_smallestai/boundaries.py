@@ -18,6 +18,7 @@ __all__ = [
     "is_edge",
     "is_speakable",
     "joins",
+    "sentences",
 ]
 
 # The tables follow ``videosdk.agents.tokenize.patterns``. They are written out, since that module is no part of
@@ -44,6 +45,9 @@ _UNSPACED_SCRIPT = re.compile(
 )
 _ZERO_WIDTH_JOINER = "\u200d"
 _VIRAMA = 9  # Unicode's canonical combining class of the signs that tie two Indic consonants together
+
+# Where a server may take a sentence for ended: wherever it looks like it, behind `Dr.` too.
+_LIKE_AN_END = re.compile(rf"[{SPACED_SENTENCE}][^\w\s]*(?:\s+|$)|[{WIDE_SENTENCE}]")
 
 # Longer than any abbreviation; keeps a word of 100,000 characters cheap.
 _WORD_TAIL = 16
@@ -177,6 +181,15 @@ def ends_whole_sentence(text: str) -> bool:
     """As `ends_sentence`, but a comma, a colon or the like is not enough."""
     _, mark = _last_word_and_mark(text)
     return mark in _SENTENCE and ends_sentence(text)
+
+
+def sentences(text: str) -> list[str]:
+    """A text cut wherever somebody who knows no abbreviations could see the end of a sentence.
+
+    Nothing is left out. The last item is what has no end yet, perhaps nothing.
+    """
+    ends = [match.end() for match in _LIKE_AN_END.finditer(text)]
+    return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
 def ends_one_word_sentence(text: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import protocol
-from .boundaries import ends_sentence
+from .boundaries import ends_sentence, sentences
 from .connection import Connection
 from .protocol import Complete, Event
 from .route import Route
@@ -49,7 +49,8 @@ class ContextRequest(Request):
     async def add(self, segment: Segment) -> None:
         """Send a further part of the reply.
 
-        A sentence is sent with the white space that follows it, which tells the server that it has ended.
+        A sentence is sent with the white space that follows it, which tells the server that it has ended; and by
+        itself, so that there are as many releases on a server that speaks all that has come at once.
 
         Raises:
             APIConnectionError: The connection is gone.
@@ -57,7 +58,8 @@ class ContextRequest(Request):
         lead = "" if self._space_sent else segment.lead
         space = " " if ends_sentence(segment.text) and segment.text.isascii() else ""
         self._space_sent = bool(space)
-        await self._post(lead + segment.text + space, more=True)
+        for sentence in filter(None, sentences(lead + segment.text + space)):
+            await self._post(sentence, more=True)
 
     async def close(self) -> None:
         """The reply has no further part.

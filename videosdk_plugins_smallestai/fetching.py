@@ -182,11 +182,13 @@ class Fetcher:
                 await request.add(part)
                 passage.sent_at = self._clock()
                 self._changed.notify()
-            elif passage.holds_back(urgent=urgent):
+            elif passage.unsent:  # held back
                 await self._changed.wait(HELD_BACK_CHECK)
             elif passage.closed:
                 await request.close()
+                passage.end_sent = True
                 passage.sent_at = self._clock()
+                self._changed.notify()
                 return
             else:
                 await self._changed.wait()

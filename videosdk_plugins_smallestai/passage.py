@@ -12,6 +12,7 @@ from .ending import SILENCE_LIMIT
 from .errors import APIConnectionError, SmallestAIError
 from .playback import SAMPLE_WIDTH
 from .protocol import Alive, Answered, Audio, Complete, Event, Word
+from .releases import Releases
 from .retry import NoAudioError
 from .route import Route
 from .text import Segment
@@ -118,6 +119,7 @@ class Passage:
         error: Why it cannot be spoken.
         refused: Whether its last request was one too many for the account.
         playing: Whether any of it has been played.
+        end_sent: Whether the newest request was told that no further segment is joined to it.
         ended: Whether the reply has gone on.
         asked_again: Whether it has been asked again for being too short.
         resumes: How often its audio was resumed after a break.
@@ -150,6 +152,7 @@ class Passage:
         self.error: SmallestAIError | None = None
         self.refused = False
         self.playing = False
+        self.end_sent = False
         self.ended = False
         self.asked_again = False
         self.resumes = 0
@@ -163,11 +166,12 @@ class Passage:
         self._to_skip = 0
         self._before_attempt = 0
         self._to_repeat = 0
-        self._releases = 0
+        self._releases = Releases()
+        self._releases_tell = True
         self._just_released = False
         self._closed_after_release = False
         self._sent = 0
-        self._mark = (0, 0)
+        self._mark = self._mark_before = (0, 0)
         self._origin = 0
         self._early_words: list[tuple[str, float]] = []
         self._word_times: WordTimes | None = None
@@ -220,10 +224,11 @@ class Passage:
         self.sent_at = None
         self._sent = self._mark[0]
         self._before_attempt = self.received
-        self._releases = self._mark[0]
+        self._releases = Releases()
         self._origin = self._mark[1]
         self._to_repeat = self._to_skip = self.received - self._origin
         self.attempt_bytes = 0
+        self.end_sent = False
         self._word_times = None
         self._early_words.clear()
         if self.piece is not None:
@@ -250,7 +255,7 @@ class Passage:
         """
         if urgent and not self._closed_after_release:
             return False
-        if not self.resumes or self._sent <= self._releases or self.sent_at is None:
+        if not self.resumes or self.sent_at is None or self._releases.all_told(closed=False):
             return False
         if not ends_whole_sentence(self.segments[self._sent - 1].text):
             return False  # the server itself waits for the sentence's end
@@ -263,12 +268,19 @@ class Passage:
         """Whether a part of the text is still to be sent in this attempt."""
         return self._sent < len(self.segments)
 
+    @property
+    def untold(self) -> bool:
+        """Whether a part of the text, or that there is no more, is still to be sent in this attempt."""
+        return self.unsent or (self.closed and not self.end_sent)
+
     def next_part(self, *, urgent: bool) -> Segment | None:
         """The next segment to send in this attempt, ``urgent`` or not; ``None`` while there is none."""
         if not self.unsent or self.holds_back(urgent=urgent):
             return None
         self._sent += 1
-        return self.segments[self._sent - 1]
+        part = self.segments[self._sent - 1]
+        self._releases.sent(part.text)
+        return part
 
     def hear(self, event: Event) -> None:
         """Take in what came for it."""
@@ -316,6 +328,9 @@ class Passage:
         skipped = min(self._to_skip, len(pcm))
         self._to_skip -= skipped
         if len(pcm) > skipped:
+            if self._mark == (self._sent, self.received) != (0, 0):
+                # All that was sent had been told to be released, and more comes: what is told means something else.
+                self._mark, self._releases_tell = self._mark_before, False
             self.asked_again = False
             self._buffer.append(pcm[skipped:])
             self.received += len(pcm) - skipped
@@ -338,11 +353,13 @@ class Passage:
         return size / SAMPLE_WIDTH / self.rate
 
     def _hear_release(self) -> None:
-        """Part of a joined text is complete. With as many releases as segments, all have come whole."""
+        """Part of a joined text is complete. With as many releases as sentences, all have come whole."""
         self._just_released = True
-        self._releases += 1
-        if self._releases == self._sent and not self._to_skip and self.received > self._mark[1]:
-            self._mark = (self._sent, self.received)
-        if self.request is not None and self.closed and not self.attempt_bytes and self._releases >= self._sent:
+        everything = self.closed and not self.unsent
+        self._releases.told(closed=everything)
+        all_told = self._releases.all_told(closed=everything)
+        if all_told and self._releases_tell and not self._to_skip and self.received > self._mark[1]:
+            self._mark_before, self._mark = self._mark, (self._sent, self.received)
+        if self.request is not None and everything and not self.attempt_bytes and all_told:
             self.request.abort(NoAudioError("The service said that the speech is complete, and sent no audio"))
         self._on_change()

@@ -100,7 +100,7 @@ class SilenceWatchdog:
         return self._passages[index + 1] if len(self._passages) > index + 1 else None
 
     def _judge(self, passage: Passage, following: Passage | None, awaits_text: bool) -> tuple[Ruling, float | None]:
-        if passage.sent_at is None or passage.request is None or (self._link.joins and passage.unsent):
+        if passage.sent_at is None or passage.request is None or (self._link.joins and passage.untold):
             return Ruling.WAIT, None  # what is not sent cannot be heard: nothing can be said of the silence
         now = self._clock()
         if not passage.attempt_bytes:
