@@ -216,3 +216,37 @@ async def test_a_last_sentence_that_the_server_holds_until_the_text_ends_is_hear
     async with stage(ROUTES["continuations"]) as s:
         await s.tts.synthesize(slowly())
         assert_same(s.ear.speech, tone("".join(text)))
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["open", "closed"])
+async def test_a_text_that_ends_when_all_was_long_heard_ends_the_reply(stage: MakeStage, closes: bool) -> None:
+    """Also where the server has closed the connection meanwhile, and nothing is left to be said on a new one."""
+
+    async def thoughtfully() -> AsyncIterator[str]:
+        yield "Here is the first one."
+        yield " And that was the last."
+        await asyncio.sleep(3.0)
+        nonlocal ended
+        ended = asyncio.get_running_loop().time()
+
+    ended = 0.0
+    async with stage(ROUTES["continuations"], close_after_complete=closes) as s:
+        await s.tts.synthesize(thoughtfully())
+        assert asyncio.get_running_loop().time() - ended < 5.0, "not the patience for a first audio, ten seconds"
+        assert_same(s.ear.speech, tone("Here is the first one. And that was the last."))
+        assert s.errors == []
+
+
+@pytest.mark.slow
+async def test_a_thought_that_outlasts_the_connection_and_any_patience_for_audio_is_no_failure(
+    stage: MakeStage,
+) -> None:
+    async def thoughtfully() -> AsyncIterator[str]:
+        yield "I will look that up for you."
+        await asyncio.sleep(12.0)
+        yield " Your order ships tomorrow."
+
+    async with stage(ROUTES["continuations"], close_after_complete=True) as s:
+        await s.tts.synthesize(thoughtfully())
+        assert_same(s.ear.speech, tone("I will look that up for you. Your order ships tomorrow."))
+        assert s.errors == []

@@ -280,6 +280,23 @@ async def test_a_break_in_the_second_release_of_a_segment_of_a_continuation_is_n
         assert_whole(s, "".join(parts))
 
 
+@pytest.mark.parametrize("pause", [3.1, 3.4])
+async def test_a_break_before_the_rest_of_a_sentence_that_the_service_began_early_is_not_heard(
+    stage: MakeStage, pause: float
+) -> None:
+    """It speaks a clause that has waited for three seconds; the rest comes as that begins, or while it plays."""
+    parts = ["It opens at nine every morning of the week,", " and closes at noon on Sundays."]
+
+    async def slowly() -> AsyncIterator[str]:
+        yield parts[0]
+        await asyncio.sleep(pause)
+        yield parts[1]
+
+    async with stage(ROUTES["continuations"], fault=lambda r: Break(0.0) if r.number == 1 else None) as s:
+        await s.tts.synthesize(slowly())
+        assert_whole(s, "".join(parts))
+
+
 @pytest.mark.slow
 @every_websocket
 async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage, route: str) -> None:

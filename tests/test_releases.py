@@ -39,6 +39,19 @@ def test_all_is_told_when_each_sentence_is(told_and_sent: tuple[str | None, ...]
     assert releases(*told_and_sent) is whole
 
 
+def test_what_is_sent_while_a_release_plays_is_not_in_it() -> None:
+    counted = Releases()
+    counted.sent("It opens at nine every morning,")
+    counted.heard(closed=False)  # released since it waited for so long
+    counted.sent("and closes at noon.")
+    counted.heard(closed=False)
+    counted.told(closed=False)
+    assert not counted.all_told(closed=False)
+    counted.heard(closed=False)
+    counted.told(closed=False)
+    assert counted.all_told(closed=False)
+
+
 def test_an_unfinished_sentence_is_released_when_nothing_follows() -> None:
     assert not releases("One is here. And then", None, closed=True)
     assert releases("One is here. And then", None, None, closed=True)

@@ -187,7 +187,8 @@ class Fetcher:
             elif passage.closed:
                 await request.close()
                 passage.end_sent = True
-                passage.sent_at = self._clock()
+                if not passage.delivered:  # else there is nothing that the server was waiting to release
+                    passage.sent_at = self._clock()
                 self._changed.notify()
                 return
             else:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from .account import Slot
 from .boundaries import ends_whole_sentence
-from .ending import SILENCE_LIMIT
+from .ending import SILENCE_LIMIT, is_plausible
 from .errors import APIConnectionError, SmallestAIError
 from .playback import SAMPLE_WIDTH
 from .protocol import Alive, Answered, Audio, Complete, Event, Word
@@ -136,6 +136,7 @@ class Passage:
         on_audio: Callable[[], None],
         *,
         closed: bool,
+        speed: float = 1.0,
     ) -> None:
         self.segments = [segment]
         self.rate = rate
@@ -162,6 +163,7 @@ class Passage:
         self._clock = asyncio.get_running_loop().time
         self._on_change = on_change
         self._on_audio = on_audio
+        self._speed = speed
         self._buffer: list[bytes] = []
         self._to_skip = 0
         self._before_attempt = 0
@@ -269,6 +271,22 @@ class Passage:
         return self._sent < len(self.segments)
 
     @property
+    def _is_plausibly_more(self) -> bool:
+        """Whether what has come since the mark may be all that was sent since: a release may be of a part only."""
+        new = self.received - self._mark[1]
+        text = "".join(segment.text for segment in self.segments[self._mark[0] : self._sent])
+        return new > 0 and is_plausible(self.seconds_of(new), text, self._speed)
+
+    @property
+    def _all_sent(self) -> bool:
+        return self.closed and not self.unsent
+
+    @property
+    def awaits_nothing(self) -> bool:
+        """Whether nothing has been sent in this attempt: all that there was had come when it began."""
+        return self._sent == self._mark[0] and not self.attempt_bytes
+
+    @property
     def untold(self) -> bool:
         """Whether a part of the text, or that there is no more, is still to be sent in this attempt."""
         return self.unsent or (self.closed and not self.end_sent)
@@ -325,6 +343,7 @@ class Passage:
             self.longest_pause = max(self.longest_pause, now - self.last_chunk_at)
         self.last_chunk_at = now
         self.attempt_bytes += len(pcm)
+        self._releases.heard(closed=self._all_sent)
         skipped = min(self._to_skip, len(pcm))
         self._to_skip -= skipped
         if len(pcm) > skipped:
@@ -355,11 +374,10 @@ class Passage:
     def _hear_release(self) -> None:
         """Part of a joined text is complete. With as many releases as sentences, all have come whole."""
         self._just_released = True
-        everything = self.closed and not self.unsent
-        self._releases.told(closed=everything)
-        all_told = self._releases.all_told(closed=everything)
-        if all_told and self._releases_tell and not self._to_skip and self.received > self._mark[1]:
+        self._releases.told(closed=self._all_sent)
+        all_told = self._releases.all_told(closed=self._all_sent)
+        if all_told and self._releases_tell and not self._to_skip and self._is_plausibly_more:
             self._mark_before, self._mark = self._mark, (self._sent, self.received)
-        if self.request is not None and everything and not self.attempt_bytes and all_told:
+        if self.request is not None and self._all_sent and not self.attempt_bytes and all_told:
             self.request.abort(NoAudioError("The service said that the speech is complete, and sent no audio"))
         self._on_change()

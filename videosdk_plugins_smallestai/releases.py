@@ -18,6 +18,7 @@ class Releases:
         self._ended = 0
         self._open = False
         self._told = 0
+        self._begun_with: int | None = None
 
     def sent(self, text: str) -> None:
         """Text was sent, which goes on where the last one stopped."""
@@ -25,9 +26,16 @@ class Releases:
         self._ended += len(ended)
         self._open = bool(rest) or (self._open and not ended)
 
+    def heard(self, *, closed: bool) -> None:
+        """Audio has come. What is sent from now on is not in the release that it belongs to."""
+        if self._begun_with is None:
+            self._begun_with = self._expected(closed=closed)
+
     def told(self, *, closed: bool) -> None:
         """The server has released something. An unfinished sentence that had waited for too long is not counted."""
-        self._told = min(self._told + 1, self._expected(closed=closed))
+        most = self._expected(closed=closed) if self._begun_with is None else self._begun_with
+        self._told = max(self._told, min(self._told + 1, most))
+        self._begun_with = None
 
     def all_told(self, *, closed: bool) -> bool:
         """Whether all that was sent has been released; ``closed``: nothing else is sent."""

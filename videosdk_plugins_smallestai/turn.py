@@ -280,7 +280,8 @@ class Turn:
             return
         previous = self._passages[-1] if self._passages else None
         on_audio = self._notice if self._link.joins else self._notice_audio  # where it is joined, it makes room
-        passage = Passage(segment, self._settings.sample_rate, self._notice, on_audio, closed=not self._link.joins)
+        s, closed = self._settings, not self._link.joins
+        passage = Passage(segment, s.sample_rate, self._notice, on_audio, closed=closed, speed=s.speed)
         self._passages.append(passage)
         if not self._source.stopped:
             passage.fetching = tasks.create_task(self._fetcher.fetch(passage, previous))

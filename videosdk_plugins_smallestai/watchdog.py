@@ -102,6 +102,8 @@ class SilenceWatchdog:
     def _judge(self, passage: Passage, following: Passage | None, awaits_text: bool) -> tuple[Ruling, float | None]:
         if passage.sent_at is None or passage.request is None or (self._link.joins and passage.untold):
             return Ruling.WAIT, None  # what is not sent cannot be heard: nothing can be said of the silence
+        if self._link.joins and passage.awaits_nothing:  # all had come when the connection was lost
+            return (Ruling.END if passage.delivered else Ruling.WAIT), None
         now = self._clock()
         if not passage.attempt_bytes:
             return self._wait_for_first_audio(passage, max(passage.sent_at, passage.in_line_at or now))

@@ -34,11 +34,17 @@ class WordTimes:
             heard: Seconds of the request's audio that have come.
         """
         if self._last is None or self._begins_release(word):
-            is_own = word.start < NEAR_START or self._stream_seconds + heard < NEAR_START
-            self._base = heard if is_own else -self._stream_seconds
+            self._base = self._base_of(word.start, heard)
             self._release = word.server_id
         self._last = word.start
         return max(0.0, self._base + word.start)
+
+    def _base_of(self, start: float, heard: float) -> float:
+        if start < NEAR_START or self._stream_seconds + heard < NEAR_START:
+            return heard
+        if start < self._stream_seconds - NEAR_START:
+            return 0.0  # the stream's time is further on: the request's own, of which the first word is told late
+        return -self._stream_seconds
 
     def _begins_release(self, word: Word) -> bool:
         if word.server_id is not None and word.server_id != self._release:
