@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from videosdk_plugins_smallestai._old.protocol import Audio, Event
+from videosdk_plugins_smallestai._old.route import Route, Succession
 from videosdk_plugins_smallestai.emulator import tone
 from videosdk_plugins_smallestai.errors import APIConnectionError, DroppedError, SmallestAIError
-from videosdk_plugins_smallestai.protocol import Audio, Event
-from videosdk_plugins_smallestai.route import Route, Succession
 from videosdk_plugins_smallestai.settings import Settings
 
 RATE = 8000

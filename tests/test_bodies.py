@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from videosdk_plugins_smallestai.bodies import JSON_LIMIT, PcmBody, SseBody
+from videosdk_plugins_smallestai._old.bodies import JSON_LIMIT, PcmBody, SseBody
 from videosdk_plugins_smallestai.emulator import tone
 
 PCM = tone("Hello.")[:400]

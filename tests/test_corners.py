@@ -53,7 +53,7 @@ async def test_two_at_once_on_a_server_that_turns_out_to_echo_nothing_are_both_w
 async def test_late_completes_of_parts_long_forgotten_change_nothing(
     stage: MakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.routing.RELEASED_LIMIT", 1)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.routing.RELEASED_LIMIT", 1)
     async with stage(complete=2.0) as s:
         await s.tts.synthesize(tokens(SEVEN))
         assert_same(s.ear.speech, tone(SEVEN))

@@ -8,7 +8,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videosdk_plugins_smallestai.discretion import TELLING_RUN, without_secret, without_speech
+from videosdk_plugins_smallestai._old.discretion import TELLING_RUN, without_secret, without_speech
 
 KEY = 'sk_1234567890"abcdef'
 KEYS = st.text(string.ascii_letters + string.digits, min_size=8, max_size=60)

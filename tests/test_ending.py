@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videosdk_plugins_smallestai.ending import Facts, Ruling, is_plausible, judge, likely_end
+from videosdk_plugins_smallestai._old.ending import Facts, Ruling, is_plausible, judge, likely_end
 
 WAIT, END, END_SHORT, ASK_AGAIN = Ruling.WAIT, Ruling.END, Ruling.END_SHORT, Ruling.ASK_AGAIN
 

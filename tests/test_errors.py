@@ -44,8 +44,8 @@ def no_log_record_has_the_key(caplog: pytest.LogCaptureFixture) -> Iterator[None
 @pytest.fixture
 def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the service says first is what the caller gets: without waiting for it to say so three times."""
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.SERVER_DELAYS", ())
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.RATE_DELAYS", ())
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.retry.SERVER_DELAYS", ())
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.retry.RATE_DELAYS", ())
 
 
 async def error_of(s: Stage, **call: Any) -> SmallestAIError:

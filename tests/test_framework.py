@@ -365,7 +365,7 @@ async def test_over_http_the_backup_speaks_all_but_the_first_part_when_the_servi
 async def test_the_backup_speaks_all_that_was_not_yet_taken_when_the_service_never_answers(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.watchdog.FIRST_AUDIO_TIMEOUT", 0.7)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.watchdog.FIRST_AUDIO_TIMEOUT", 0.7)
     plugin = ROUTES[route] | {"timeout": 0.7}
     async with stage(plugin, fault=lambda request: Mute()) as s, with_a_backup(s) as safety:
         async with asyncio.timeout(3.0):

@@ -79,7 +79,7 @@ def service() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.retry.RECONNECT_DELAYS", (0.0,))
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.retry.RECONNECT_DELAYS", (0.0,))
 
 
 @pytest.mark.parametrize("model", ROUTES)

@@ -12,7 +12,10 @@ from imagined import RATE, Answer, ImaginedLink
 from listening import Ear, assert_same, items
 from virtual_time import run
 
-from videosdk_plugins_smallestai.account import Account
+from videosdk_plugins_smallestai._old.account import Account
+from videosdk_plugins_smallestai._old.playback import Playback, TrackSink
+from videosdk_plugins_smallestai._old.source import TextSource
+from videosdk_plugins_smallestai._old.turn import Turn
 from videosdk_plugins_smallestai.emulator import tone
 from videosdk_plugins_smallestai.errors import (
     APIConnectionError,
@@ -21,10 +24,7 @@ from videosdk_plugins_smallestai.errors import (
     ServerError,
     SmallestAIError,
 )
-from videosdk_plugins_smallestai.playback import Playback, TrackSink
 from videosdk_plugins_smallestai.settings import Settings
-from videosdk_plugins_smallestai.source import TextSource
-from videosdk_plugins_smallestai.turn import Turn
 
 SETTINGS = Settings("lightning-v3.1", "magnus", "en", RATE, 1.0, 0.5, 0.0, 1.0, True, 30.0, True, 0, 0)
 

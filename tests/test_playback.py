@@ -17,11 +17,11 @@ from agent_session import without_silence
 from listening import assert_same
 from virtual_time import run
 
+from videosdk_plugins_smallestai._old.ending import SILENCE
+from videosdk_plugins_smallestai._old.late import LateAudio
+from videosdk_plugins_smallestai._old.playback import Playback, QueueSink, TrackSink
+from videosdk_plugins_smallestai._old.protocol import Audio
 from videosdk_plugins_smallestai.emulator import tone
-from videosdk_plugins_smallestai.ending import SILENCE
-from videosdk_plugins_smallestai.late import LateAudio
-from videosdk_plugins_smallestai.playback import Playback, QueueSink, TrackSink
-from videosdk_plugins_smallestai.protocol import Audio
 
 FRAME = 0.02
 """Seconds of a frame."""

@@ -22,9 +22,9 @@ from videosdk_plugins_smallestai import (
     ServerError,
     SmallestAIError,
 )
-from videosdk_plugins_smallestai.diagnosis import error_from, json_error
-from videosdk_plugins_smallestai.frames import load
-from videosdk_plugins_smallestai.protocol import (
+from videosdk_plugins_smallestai._old.diagnosis import error_from, json_error
+from videosdk_plugins_smallestai._old.frames import load
+from videosdk_plugins_smallestai._old.protocol import (
     Answered,
     Audio,
     Complete,

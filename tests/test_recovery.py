@@ -151,7 +151,7 @@ async def test_complete_without_audio_is_asked_once_more_then_an_error(stage: Ma
 async def test_a_server_that_never_answers_is_an_error_at_the_first_audio_timeout(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.watchdog.FIRST_AUDIO_TIMEOUT", 0.7)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.watchdog.FIRST_AUDIO_TIMEOUT", 0.7)
     async with stage(ROUTES[route] | {"timeout": 0.7}, fault=lambda request: Mute()) as s:
         began = now()
         with pytest.raises(APITimeoutError):
@@ -164,7 +164,7 @@ async def test_a_server_that_never_answers_is_an_error_at_the_first_audio_timeou
 async def test_a_handshake_that_never_ends_is_an_error_before_any_text_is_taken(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.service.CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.service.CONNECT_TIMEOUT", 0.5)
     taken: list[str] = []
 
     async def text() -> AsyncIterator[str]:

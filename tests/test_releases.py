@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from videosdk_plugins_smallestai.boundaries import sentences
-from videosdk_plugins_smallestai.releases import Releases
+from videosdk_plugins_smallestai._old.boundaries import sentences
+from videosdk_plugins_smallestai._old.releases import Releases
 
 
 def releases(*told_and_sent: str | None, closed: bool = False) -> bool:

@@ -16,8 +16,8 @@ from videosdk_plugins_smallestai import (
     ServerError,
     SmallestAIError,
 )
+from videosdk_plugins_smallestai._old.retry import NoAudioError, RetryPolicy
 from videosdk_plugins_smallestai.errors import DroppedError
-from videosdk_plugins_smallestai.retry import NoAudioError, RetryPolicy
 
 
 def unreachable() -> SmallestAIError:

@@ -6,8 +6,8 @@ import asyncio
 from unittest.mock import MagicMock
 
 from videosdk_plugins_smallestai import ServerError
-from videosdk_plugins_smallestai.protocol import Audio, Complete, Event, Failure
-from videosdk_plugins_smallestai.routing import Request, Router
+from videosdk_plugins_smallestai._old.protocol import Audio, Complete, Event, Failure
+from videosdk_plugins_smallestai._old.routing import Request, Router
 
 
 class Listener:

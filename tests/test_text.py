@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 from videosdk.agents.tokenize.patterns import ABBREVIATIONS_BY_LANG, STRONG_TERMINATORS
 
-from videosdk_plugins_smallestai.text import (
+from videosdk_plugins_smallestai._old.text import (
     MAX_SEGMENT,
     Segment,
     is_speakable,

@@ -107,7 +107,7 @@ async def test_a_connection_that_grows_old_in_a_reply_serves_it_to_its_end(stage
 async def test_a_service_that_comes_back_is_found_without_a_reply(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.websocket.REOPEN_BACKOFF", (0.05,))
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.websocket.REOPEN_BACKOFF", (0.05,))
     async with stage(ROUTES[route]) as s:
         await s.tts.prewarm()
         await s.waves.stop()
@@ -122,7 +122,7 @@ async def test_a_service_that_comes_back_is_found_without_a_reply(
 async def test_a_quiet_call_is_let_go_and_speaks_again_when_it_must(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.websocket.WARM_FOR", 0.5)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.websocket.WARM_FOR", 0.5)
     async with stage(ROUTES[route]) as s:
         await s.tts.prewarm()
         await s.waves.connections[0].wait_closed()
@@ -149,7 +149,7 @@ async def test_a_reply_is_one_line_at_debug_and_none_above(
     caplog.set_level("DEBUG", logger="videosdk_plugins_smallestai")
     async with stage() as s:
         await s.tts.synthesize(tokens(SEVEN))
-    ours = [record for record in caplog.records if record.name == "videosdk_plugins_smallestai.turn"]
+    ours = [record for record in caplog.records if record.name == "videosdk_plugins_smallestai._old.turn"]
     assert len(ours) == 1
     assert ours[0].levelname == "DEBUG"
     assert "7 segments" in ours[0].getMessage()

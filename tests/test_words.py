@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from videosdk.agents import CustomAudioStreamTrack
 
+from videosdk_plugins_smallestai._old.wordclock import NO_PROGRESS, SESSION_GONE, WordClock
+from videosdk_plugins_smallestai._old.words import SpokenPiece, WordPlan
 from videosdk_plugins_smallestai.emulator import espeak
 from videosdk_plugins_smallestai.emulator.orders import Order
-from videosdk_plugins_smallestai.wordclock import NO_PROGRESS, SESSION_GONE, WordClock
-from videosdk_plugins_smallestai.words import SpokenPiece, WordPlan
 
 # Places in the reply's audio
 

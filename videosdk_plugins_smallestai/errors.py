@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .discretion import without_speech
+from ._old.discretion import without_speech
 
 __all__ = [
     "APIConnectionError",

@@ -12,23 +12,23 @@ import aiohttp
 from videosdk.agents import TTS, FlushMarker
 
 from . import models
-from .account import Account
-from .context import make_link
+from ._old.account import Account
+from ._old.context import make_link
+from ._old.fetching import Fetcher
+from ._old.http import HttpLink
+from ._old.passage import Link
+from ._old.playback import Playback, QueueSink, TrackSink
+from ._old.route import Route, Succession
+from ._old.service import Service, find_key
+from ._old.signals import Signal
+from ._old.source import TextSource
+from ._old.spoken import SpokenWords
+from ._old.turn import Turn
+from ._old.websocket import WebSocketTransport
 from .errors import SmallestAIError
-from .fetching import Fetcher
-from .http import HttpLink
 from .models import SmallestAIModel
-from .passage import Link
-from .playback import Playback, QueueSink, TrackSink
-from .route import Route, Succession
-from .service import Service, find_key
 from .settings import Settings, check_positive
-from .signals import Signal
-from .source import TextSource
-from .spoken import SpokenWords
-from .turn import Turn
 from .voices import Voice, list_voices
-from .websocket import WebSocketTransport
 
 __all__ = ["SmallestAITTS"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 
-from . import diagnosis
+from ._old import diagnosis
+from ._old.service import Service, seconds
 from .errors import APITimeoutError, ServerError, SmallestAIError
-from .service import Service, seconds
 
 __all__ = ["Voice", "list_voices"]
 

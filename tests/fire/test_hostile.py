@@ -199,7 +199,7 @@ async def test_words_without_end_do_not_fill_the_memory(
     stage: MakeStage, route: str, count: int, wanted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The words come before the first audio, and two million take their time.
-    monkeypatch.setattr("videosdk_plugins_smallestai.watchdog.FIRST_AUDIO_TIMEOUT", BOUND + count / 2000)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.watchdog.FIRST_AUDIO_TIMEOUT", BOUND + count / 2000)
 
     def words(request: SpeechRequest) -> Frames:
         return Frames(before=Flood(count, lambda i: word(request, word="what" * 5, start=i / 1e3, end=1.0)))
@@ -374,7 +374,7 @@ RAW_FRAMES: dict[str, bytes] = {
 async def test_frames_that_are_no_websocket_are_an_error(
     stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.watchdog.FIRST_AUDIO_TIMEOUT", 3.0)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.watchdog.FIRST_AUDIO_TIMEOUT", 3.0)
 
     async def play(name: str) -> None:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -22,8 +22,8 @@ TEXT = "It is heard all the same."
 
 @pytest.fixture(autouse=True)
 def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.websocket.HEARTBEAT", 0.1)
-    monkeypatch.setattr("videosdk_plugins_smallestai.connection.PONG_LIMIT", 0.3)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.websocket.HEARTBEAT", 0.1)
+    monkeypatch.setattr("videosdk_plugins_smallestai._old.connection.PONG_LIMIT", 0.3)
 
 
 @every_websocket

@@ -181,7 +181,7 @@ async def test_a_faulty_network_is_not_heard_or_is_an_error_soon_after_an_exact_
     fault: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
     for name, seconds in SHORTENED.items():
-        monkeypatch.setattr(f"videosdk_plugins_smallestai.{name}", seconds)
+        monkeypatch.setattr(f"videosdk_plugins_smallestai._old.{name}", seconds)
     cells = [Cell(route, fault, moment) for route in ROUTES for moment in MOMENTS]
     at_once = asyncio.Semaphore(AT_ONCE)
 

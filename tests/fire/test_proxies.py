@@ -18,7 +18,8 @@ from routes import ROUTES, every_route, every_websocket
 from staging import MakeStage, Stage, make_stage
 from tunnel import Tunnel
 
-from videosdk_plugins_smallestai import APIConnectionError, SmallestAIError, network
+from videosdk_plugins_smallestai import APIConnectionError, SmallestAIError
+from videosdk_plugins_smallestai._old import network
 from videosdk_plugins_smallestai.emulator import tone
 
 TEXT = "The long way round."

@@ -165,7 +165,7 @@ FAILING = ("a wrong", "refused", "a parrot that", "nobody", "nowhere", "a proxy"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes seconds with a listener is not what is tested here."""
-    package = "videosdk_plugins_smallestai."
+    package = "videosdk_plugins_smallestai._old."
     monkeypatch.setattr(package + "service.CONNECT_TIMEOUT", 0.3)
     monkeypatch.setattr(package + "watchdog.FIRST_AUDIO_TIMEOUT", 0.3)
     monkeypatch.setattr(package + "http.BODY_SILENCE", 0.3)

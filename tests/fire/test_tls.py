@@ -135,7 +135,7 @@ async def test_a_key_over_plain_http_is_one_warning(
     caplog: pytest.LogCaptureFixture, base_url: str, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("service", "http"):
-        monkeypatch.setattr(f"videosdk_plugins_smallestai.{module}.CONNECT_TIMEOUT", 0.01)
+        monkeypatch.setattr(f"videosdk_plugins_smallestai._old.{module}.CONNECT_TIMEOUT", 0.01)
     tts = SmallestAITTS(**ROUTES[route], base_url=base_url, api_key=KEY)
     for _ in range(2):
         with pytest.raises(SmallestAIError):

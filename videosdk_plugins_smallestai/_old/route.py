@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from . import models
-from .models import Model
-from .settings import Settings
+from .. import models
+from ..models import Model
+from ..settings import Settings
 
 __all__ = ["Route", "Succession"]
 

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .discretion import without_secret
-from .errors import (
+from ..errors import (
     APIConnectionError,
     AuthenticationError,
     InvalidRequestError,
@@ -18,6 +17,7 @@ from .errors import (
     ServerError,
     SmallestAIError,
 )
+from .discretion import without_secret
 from .frames import data_of, load, text_of
 
 __all__ = ["error_from", "frame_error", "is_error", "json_error", "quote", "senseless"]

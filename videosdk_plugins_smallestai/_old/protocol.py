@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..errors import SmallestAIError
+from ..models import resolve
+from ..settings import Settings
 from .diagnosis import frame_error, is_error, quote, senseless
-from .errors import SmallestAIError
 from .frames import data_of, load, text_of
-from .models import resolve
-from .settings import Settings
 
 __all__ = [
     "Alive",

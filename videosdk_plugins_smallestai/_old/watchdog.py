@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from ..errors import APITimeoutError
 from .connection import LOOK_EVERY
 from .ending import COMPLETE_WAIT, SILENCE, SILENCE_LIMIT, Facts, Ruling, is_plausible, judge, likely_end
-from .errors import APITimeoutError
 from .passage import Link, Passage
 from .playback import Playback
 

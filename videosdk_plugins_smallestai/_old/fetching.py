@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+from ..errors import APIConnectionError, ModelRetiredError, RateLimitError, SmallestAIError
 from .account import Account, Slot
-from .errors import APIConnectionError, ModelRetiredError, RateLimitError, SmallestAIError
 from .passage import JoinedRequest, Link, Passage
 from .retry import NoAudioError, RetryPolicy
 from .signals import Signal

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from ..errors import APIConnectionError, APITimeoutError, SmallestAIError
 from . import diagnosis, network
 from .discretion import without_secret
-from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 
 __all__ = ["Service", "find_key"]
 

@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from ..settings import Settings
 from . import protocol
 from .boundaries import ends_sentence, sentences
 from .connection import Connection
 from .protocol import Complete, Event
 from .route import Route
 from .routing import Request
-from .settings import Settings
 from .text import Segment
 from .websocket import WebSocketLink, WebSocketTransport
 

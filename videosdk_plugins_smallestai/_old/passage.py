@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from ..errors import APIConnectionError, SmallestAIError
 from .account import Slot
 from .boundaries import ends_whole_sentence
 from .ending import SILENCE_LIMIT, is_plausible
-from .errors import APIConnectionError, SmallestAIError
 from .playback import SAMPLE_WIDTH
 from .protocol import Alive, Answered, Audio, Complete, Event, Word
 from .releases import Releases

@@ -11,8 +11,8 @@ from typing import Any
 
 import aiohttp
 
+from ..errors import APIConnectionError, DroppedError, SmallestAIError
 from . import protocol
-from .errors import APIConnectionError, DroppedError, SmallestAIError
 from .protocol import Alive, Failure
 from .routing import Request, Router
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import aiohttp
 
-from . import diagnosis, models, protocol
+from .. import models
+from ..errors import APIConnectionError, APITimeoutError, SmallestAIError
+from ..settings import Settings
+from . import diagnosis, protocol
 from .bodies import PcmBody, SseBody
-from .errors import APIConnectionError, APITimeoutError, SmallestAIError
 from .protocol import Answered, Audio, Complete, Event, Failure
 from .route import Route
 from .service import CONNECT_TIMEOUT, Service, seconds
-from .settings import Settings
 
 __all__ = ["HttpLink", "HttpRequest"]
 

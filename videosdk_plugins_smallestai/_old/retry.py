@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import APIConnectionError, APITimeoutError, DroppedError, RateLimitError, ServerError, SmallestAIError
+from ..errors import APIConnectionError, APITimeoutError, DroppedError, RateLimitError, ServerError, SmallestAIError
 
 __all__ = ["NoAudioError", "RetryPolicy"]
 

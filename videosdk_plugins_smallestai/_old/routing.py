@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .errors import DroppedError, SmallestAIError
+from ..errors import DroppedError, SmallestAIError
 from .protocol import Audio, Complete, Event, Failure, Notice, Word
 from .signals import Signal
 

@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import logging
 
+from ..errors import SmallestAIError
+from ..settings import Settings
 from .account import Account
 from .boundaries import ends_whole_sentence
 from .ending import SILENCE, Ruling, is_plausible, likely_end
-from .errors import SmallestAIError
 from .fetching import Fetcher
 from .late import LateAudio
 from .passage import Link, Passage, Request
 from .playback import Playback
-from .settings import Settings
 from .signals import Signal
 from .source import TextSource
 from .spoken import SpokenWords

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from ..errors import APIConnectionError, SmallestAIError
 from . import protocol
 from .connection import Connection
-from .errors import APIConnectionError, SmallestAIError
 from .protocol import Event
 from .route import Route
 from .routing import Request
