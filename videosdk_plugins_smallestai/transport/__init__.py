@@ -1,0 +1,1 @@
+"""Ways to the service: WebSocket and HTTP. Only this package (and the emulator) touches the network."""

@@ -1,0 +1,180 @@
+"""What a transport offers to a reply: calls that return at once, and events that tell what came of them.
+
+No I/O and no asyncio here, so that what decides about a reply can be run without either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from ..errors import SmallestAIError
+
+__all__ = [
+    "Accepted",
+    "Audio",
+    "Complete",
+    "Failed",
+    "Habits",
+    "OpenFailed",
+    "Opened",
+    "Pong",
+    "ReplyTransport",
+    "Traits",
+    "TransportEvent",
+    "Word",
+]
+
+
+@dataclass(slots=True)
+class Habits:
+    """What a server was seen to do on one connection. Belongs to the connection; only the reply machine writes it.
+
+    Attributes:
+        prompt: Whether its newest ``complete`` came within half a second of the last chunk; ``None``: not seen yet.
+        mixes: Whether it has interleaved the chunks of two requests.
+    """
+
+    prompt: bool | None = None
+    mixes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How a route serves requests.
+
+    Attributes:
+        joined: All segments are fragments of one stream (a continuation's context). Their audio comes in the order
+            sent; whose it is, the frames do not say.
+        ends_told: Each request's end is told, or it fails (HTTP, Lightning v4).
+        shared: Requests share one connection, so that one of them cannot be dropped without the others.
+    """
+
+    joined: bool = False
+    ends_told: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The service is there: requests can be sent. Answers `ReplyTransport.open`."""
+
+    traits: Traits
+    habits: Habits = field(default_factory=Habits)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFailed:
+    """The service is not there. Answers `ReplyTransport.open`."""
+
+    error: SmallestAIError
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The service has accepted a request; its audio may take a while (HTTP only)."""
+
+    stream: int
+
+
+class Audio(NamedTuple):  # not a dataclass: there are many, and it is made in a third of the time
+    """Audio of a stream, in bytes of mono 16-bit PCM. May end in the middle of a sample."""
+
+    stream: int
+    pcm: bytes
+    server_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """When a word of a stream is spoken.
+
+    Attributes:
+        stream: The stream.
+        text: The word.
+        start: Seconds, from an origin on which sources disagree (``words/server_times.py``).
+        server_id: The server's ``request_id``.
+        stream_began: Seconds of audio that the connection had brought before this stream's first.
+    """
+
+    stream: int
+    text: str
+    start: float
+    server_id: str | None = None
+    stream_began: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The server says that a request, or one release of a continuation, has been sent whole."""
+
+    stream: int
+    server_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Streams ended before their end. All that were lost together are in one event.
+
+    Attributes:
+        streams: The streams; nothing more comes for them.
+        error: Why.
+        connection_lost: Whether their connection is gone, so that `open` comes before the next `send`.
+        indistinct: Whether they were given up since the server's frames do not tell them apart.
+    """
+
+    streams: tuple[int, ...]
+    error: SmallestAIError
+    connection_lost: bool = False
+    indistinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The connection carries both ways: the newest `ReplyTransport.ping` was answered."""
+
+
+TransportEvent = Opened | OpenFailed | Accepted | Audio | Word | Complete | Failed | Pong
+
+
+class ReplyTransport(Protocol):
+    """The service as one reply uses it. Every call returns at once.
+
+    What comes of a call arrives at the `post` callback that the transport was made with, in the order in which it
+    happened. A stream is one attempt to have a segment spoken (of a continuation: the context, with all its
+    fragments); its number is the caller's choice and never used twice. After `drop` of a stream, or `abandon`,
+    nothing more comes for it: no `Failed` either.
+    """
+
+    def open(self) -> None:
+        """Find out that the service is there, and have a connection to send on. `Opened` or `OpenFailed` follows."""
+
+    def send(self, stream: int, text: str, *, joined: bool) -> None:
+        """Have a text spoken. To be called after `Opened`.
+
+        Args:
+            stream: A new number, or with ``joined`` that of the context to which the text is the next fragment.
+            text: At most 250 characters. With ``joined`` it is sent as it is, white space included.
+            joined: Whether the stream is a context.
+        """
+
+    def close_stream(self, stream: int) -> None:
+        """Tell the server that a context gets no further text. Its audio still comes."""
+
+    def drop(self, stream: int) -> None:
+        """Give up one stream. Only where streams do not share a connection (`Traits.shared`)."""
+
+    def abandon(self) -> None:
+        """Give up all streams, and the connection that they share; the server is told to stop."""
+
+    def ping(self) -> None:
+        """Find out whether the connection carries. `Pong` follows, at once where the server answers no pings at all."""
+
+    def move_on(self) -> None:
+        """Take the successor of the model, whose routes are gone; `open` comes next."""
+
+    def release(self) -> None:
+        """The reply waits for nothing more: give the connection back, for the next reply."""
+
+    async def aclose(self) -> None:
+        """Give up all that is left, and wait until nothing runs any more."""

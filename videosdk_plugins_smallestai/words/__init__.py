@@ -1,0 +1,1 @@
+"""Words: where in the audio each is spoken, and telling it when the listener hears it."""
