@@ -1,0 +1,53 @@
+"""What a message must not show: the API key, and what is spoken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+__all__ = ["without_secret", "without_speech"]
+
+TELLING_RUN = 12
+"""Characters of a text, or of a key, that are no coincidence and tell something."""
+
+TELLING_TEXT = 6
+"""Characters of a whole text from which the same holds: messages have ``voice`` and ``400`` of their own."""
+
+
+def without_secret(text: str, secret: str) -> str:
+    """A text with the API key replaced, as it is and as it would stand in JSON; a good part of a key as well."""
+    if not secret:
+        return text
+    text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
+    return _without_runs(text, [secret], "***") if len(secret) > TELLING_RUN else text
+
+
+def without_speech(message: str, spoken: Iterable[str]) -> str:
+    """A server's message without what it repeats of some texts, as they are or as they stand in JSON.
+
+    What users and agents say does not belong into logs, and that is where messages end.
+    """
+    forms = {
+        form
+        for text in spoken
+        for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+        if len(form) >= TELLING_TEXT
+    }
+    for short in (form for form in forms if len(form) < TELLING_RUN):
+        message = message.replace(short, "…")
+    return _without_runs(message, forms, "…")
+
+
+def _without_runs(text: str, originals: Iterable[str], sign: str) -> str:
+    """A text in which every run that is also in an original is replaced by a sign."""
+    runs = {original[i : i + TELLING_RUN] for original in originals for i in range(len(original) - TELLING_RUN + 1)}
+    kept: list[str] = []
+    shown_from = 0
+    for i, character in enumerate(text):
+        if text[i : i + TELLING_RUN] in runs:
+            if i >= shown_from:
+                kept.append(sign)
+            shown_from = i + TELLING_RUN
+        elif i >= shown_from:
+            kept.append(character)
+    return "".join(kept)
