@@ -8,6 +8,8 @@ import hypothesis
 import pytest
 from staging import MakeStage, make_stage
 
+pytest_plugins = ["videosdk_plugins_smallestai.pytest_plugin"]
+
 # The framework collects garbage in every `aclose`: a tenth of a second, if it looks at all that has been imported.
 gc.freeze()
 
@@ -25,9 +27,9 @@ def stage() -> MakeStage:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fire takes its time: it is left to the full run."""
+    """The network faults take their time: they are left to the full run."""
     for item in items:
-        if "fire" in item.path.parts:
+        if "network_faults" in item.path.parts:
             item.add_marker(pytest.mark.slow)
 
 

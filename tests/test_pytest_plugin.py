@@ -1,4 +1,4 @@
-"""The fixture ``waves_emulator`` in a user's own tests: in a pytest of its own, as the package offers it."""
+"""The fixture ``waves_emulator`` in a user's own tests: in a pytest of its own, opted into as the guide says."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ AGENT_TEST = """
 """
 
 
+OPT_IN = """
+    pytest_plugins = ["videosdk_plugins_smallestai.pytest_plugin"]
+"""
+
+
 @pytest.fixture
 def users(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A folder with a user's tests, run with the fixture that the installed package offers."""
-    offered = [entry.name for entry in importlib.metadata.entry_points(group="pytest11")]
-    if "waves_emulator" not in offered:
-        pytest.fail("this environment is older than the fixture: run pip install -e . again", pytrace=False)
+    """A folder with a user's tests that has opted in."""
+    pytester.makeconftest(OPT_IN)
     return pytester
 
 
@@ -114,7 +117,17 @@ def test_the_fixture_and_its_marker_are_documented_where_pytest_lists_them(users
     run(users, "--markers").stdout.fnmatch_lines(["@pytest.mark.waves_emulator(*"])
 
 
-def test_pytest_starts_without_anything_heavy() -> None:
+def test_who_has_not_opted_in_gets_no_fixture(pytester: pytest.Pytester) -> None:
+    offered = importlib.metadata.distribution("videosdk-plugins-smallestai").entry_points.select(group="pytest11")
+    if offered:
+        pytest.fail("this environment is older than the opt-in: run pip install -e . again", pytrace=False)
+    pytester.makepyfile("def test_it(waves_emulator): pass")
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'waves_emulator' not found*"])
+
+
+def test_the_opt_in_imports_nothing_heavy() -> None:
     code = (
         "import sys, videosdk_plugins_smallestai.pytest_plugin\n"
         "sys.exit(' '.join({'aiohttp', 'asyncio', 'videosdk', 'numpy'} & set(sys.modules)) or None)"

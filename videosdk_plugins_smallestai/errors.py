@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from ._old.discretion import without_speech
-
 __all__ = [
     "APIConnectionError",
     "APITimeoutError",
@@ -45,12 +41,6 @@ class SmallestAIError(RuntimeError):
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.unspoken = ""
 
-    def conceal(self, spoken: Iterable[str]) -> None:
-        """Take what a server has repeated of some texts out of the message."""
-        spoken = list(spoken)
-        self.args = tuple(without_speech(str(part), spoken) for part in self.args)
-        self.request_id = without_speech(self.request_id, spoken) if self.request_id else None
-
     def __str__(self) -> str:
         text = super().__str__()
         if self.request_id:
@@ -69,7 +59,15 @@ class InvalidRequestError(SmallestAIError):
 
 
 class ModelRetiredError(SmallestAIError):
-    """The model or its route is gone (HTTP 404, 405, 410, ``MODEL_DEPRECATED``)."""
+    """The model or its route is gone (HTTP 404, 405, 410, ``MODEL_DEPRECATED``).
+
+    Attributes:
+        successor: Id of the model that speaks in its place, where there is one.
+        told: Whether the service says in words that the model is retired. A plain 404 may have other causes.
+    """
+
+    successor: str | None = None
+    told: bool = False
 
 
 class RateLimitError(SmallestAIError):

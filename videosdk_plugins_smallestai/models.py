@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-__all__ = ["MODELS", "SAMPLE_RATES", "Model", "SmallestAIModel", "resolve"]
+__all__ = ["MODELS", "PRO_VOICES", "SAMPLE_RATES", "Model", "SmallestAIModel", "resolve"]
 
 SmallestAIModel = Literal[
     "lightning",
@@ -22,6 +23,15 @@ SAMPLE_RATES = (8000, 16000, 24000, 44100)
 
 STANDARD_VOICE = "magnus"
 PRO_VOICE = "meher"
+
+PRO_VOICES = frozenset(
+    {
+        *("rhea", "zariya", "meher", "aviraj", "vyom"),  # Indian
+        *("sophie", "ellie", "sam", "henry"),  # British
+        *("kaitlyn", "savannah", "blake", "austin"),  # American
+    }
+)
+"""What is known of the Pro catalogue. It has more, so no voice is refused for not being in here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,11 @@ class Model:
     successor: str | None = None
 
     @property
+    def pro(self) -> bool:
+        """Whether it speaks with the Pro catalogue's voices."""
+        return self.default_voice == PRO_VOICE
+
+    @property
     def unified(self) -> bool:
         """Whether the model is served on the unified routes, which name it in the request."""
         return self.wire_name is not None
@@ -60,9 +75,9 @@ def _per_model(model: str, **more: object) -> Model:
     return Model(model, None, more.pop("websocket", None), f"/{model}/get_speech", **more)  # type: ignore[arg-type]
 
 
-def _unified(model: str) -> Model:
+def _unified(model: str, successor: str | None = None) -> Model:
     voice = PRO_VOICE if "_pro" in model else STANDARD_VOICE
-    return Model(model, model, "/tts/live", "/tts/live", sse=True, default_voice=voice)
+    return Model(model, model, "/tts/live", "/tts/live", sse=True, default_voice=voice, successor=successor)
 
 
 _UP_TO_24_KHZ = (8000, 16000, 24000)  # the vendor documents at most 24000 Hz for its three older models
@@ -74,22 +89,32 @@ MODELS: dict[str, Model] = {
         _per_model("lightning-large", sample_rates=_UP_TO_24_KHZ),
         _per_model("lightning-v2", sample_rates=_UP_TO_24_KHZ, prosody=True),
         _per_model("lightning-v3.1", websocket="/lightning-v3.1/get_speech/stream", successor="lightning_v3.1"),
-        _unified("lightning_v3.1"),
+        _unified("lightning_v3.1", successor="lightning_v3.1_pro"),
         _unified("lightning_v3.1_pro"),
     )
 }
+
+
+_V4 = re.compile(r"lightning[_-]v4([_-].*)?", re.DOTALL)
+"""Lightning v4 speaks a protocol of its own on a route of its own."""
 
 
 def resolve(model: object) -> Model:
     """Look a model id up.
 
     Raises:
-        ValueError: The id is none that the service has, and does not look like a newer one.
+        ValueError: The id is none that the service has, and does not look like a newer one; or it is one of
+            Lightning v4, which is not supported yet.
     """
+    if isinstance(model, str) and model in MODELS:
+        return MODELS[model]
+    known = ", ".join(repr(name) for name in get_args(SmallestAIModel))
     if isinstance(model, str):
-        if model in MODELS:
-            return MODELS[model]
+        if _V4.fullmatch(model):
+            raise ValueError(
+                f"model must be one of {known}; got {model!r}: Lightning v4 speaks a protocol of its own, "
+                f"which is not supported yet"
+            )
         if model.startswith("lightning_v"):
             return _unified(model)
-    known = ", ".join(repr(name) for name in get_args(SmallestAIModel))
     raise ValueError(f"model must be one of {known}, or a newer id that starts with 'lightning_v'; got {model!r}")

@@ -1,7 +1,10 @@
-"""The pytest fixture ``waves_emulator``: a voice for the tests of an agent, without a key or a network.
+"""The pytest fixture ``waves_emulator``: a local Waves server for an agent's tests, without a key or a network.
 
-pytest finds it by itself where this package is installed. It is loaded at every start of pytest, so nothing heavy
-is imported before a test asks for the fixture.
+A project opts in with one line in its top ``conftest.py``::
+
+    pytest_plugins = ["videosdk_plugins_smallestai.pytest_plugin"]
+
+Nothing heavy is imported before a test asks for the fixture.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 MARKER = "waves_emulator"
 DEFAULTS: dict[str, Any] = {"voice": "tone", "first_audio": 0.05, "real_time_factor": 20.0}
-"""Quick, and the same every time."""
+"""The fixture's settings: a deterministic voice and a fast server."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def waves_emulator(request: pytest.FixtureRequest) -> Iterator[WavesEmulator]:
-    """A local Waves server, for one test: `base_url` is what to give the plugin, `requests` what it was asked.
+    """A local Waves server for one test: `base_url` is what to give the plugin, `requests` lists what it was asked.
 
     It runs in a thread of its own, so it works in plain tests and with any asyncio plugin. Settings may be changed
     while it runs; a `fault` or `handshake` callback is called in that thread. They come from markers, the closest

@@ -18,7 +18,7 @@ class Settings:
 
     model: str
     voice_id: str
-    language: str
+    language: str | None
     sample_rate: int
     speed: float
     consistency: float
@@ -77,8 +77,8 @@ def _check(s: Settings) -> None:
 def _check_speech(s: Settings, model: models.Model) -> None:
     if not isinstance(s.voice_id, str) or not s.voice_id.strip():
         raise ValueError(f"voice_id must be the id of a voice, such as 'magnus'; got {s.voice_id!r}")
-    if not isinstance(s.language, str):
-        raise TypeError(f"language must be a str, such as 'en' or 'hi'; got {type(s.language).__name__}")
+    if s.language is not None and not isinstance(s.language, str):
+        raise TypeError(f"language must be a str, such as 'en' or 'hi', or None; got {type(s.language).__name__}")
     if type(s.sample_rate) is not int or s.sample_rate not in model.sample_rates:
         raise ValueError(
             f"sample_rate must be one of {model.sample_rates} for model {model.id!r}; got {s.sample_rate!r}"

@@ -18,6 +18,28 @@ class Timing:
             takes 0.1 to 0.8.
         body_silence: An HTTP body that has begun and brings nothing for so long is broken: the service sends 3.3
             times faster than real time, and its longest stalls on record are under 3 s.
+        handover: With so much left to hear the next segment's waiting audio follows: two frames, so that a busy
+            event loop still makes it.
+        silence: Without a chunk for so long an end is likely: chunks come every 30 to 100 ms.
+        silence_limit: No pause seen so far makes a longer one likely; what is implausibly short is asked for again.
+        complete_wait: A `complete` that is likely to come is waited for so long: the latest ones come after four.
+        prompt: A `complete` that follows a last chunk within so long is prompt. Servers send it at once or after 4 s.
+        repeat_margin: With so much left to hear it is asked again for what is implausibly short: a stall that ends
+            before is not heard at all, and to ask again would throw away what the server has ready.
+        merged: Silent for so long after enough audio for both, two fragments of a continuation were merged into one.
+        apart: Fragments that are sent so long after one another are not merged: the server holds one back for 1 ms.
+        urgent: With less than that left to hear, nothing is put off that the listener may soon wait for.
+        ping_after: A silent connection is pinged then, and with less than `urgent` to hear after ``ping_soon``.
+        ping_soon: See ``ping_after``.
+        pong: A ping comes back within so long on any network that can carry a call.
+        sentence_idle: A finished sentence at the end of what has come is released after so long without a token:
+            a language model that calls a tool says nothing for seconds.
+        number_idle: The same after a digit and a full stop: `3.` may become `3.50`.
+        unusual: Without a chunk for so long in mid-speech something is unusual: 100 ms of audio come each 30 ms.
+        frame: Of the frames that tracks play: whole ones only.
+        stood_still: A timer that is so late shows that the event loop stood still.
+        catch_up: After that the sockets are read for so long before a silence counts.
+        run_alone: No request is sent ahead for so long after the account has refused one for being too many.
         no_progress: Without a new sample for so long, a reply fails whatever else is believed.
         heartbeat: Between pings on an idle WebSocket: they find out that the peer is gone, and keep middleboxes
             from forgetting the connection.
@@ -27,6 +49,10 @@ class Timing:
         reopen: Before each further attempt to have a connection ready, the last one repeating; each is varied by a
             quarter. At most three handshakes in ten seconds while a service restarts, and ready again within 15 s.
         steady_after: A connection that lasted so long shows that the service works: the next may be opened at once.
+        track_poll: Between two looks at how far a track has played: it plays frames of that length.
+        track_gone: A track whose frames were pulled, and for so long are not any more, has no listener: its last
+            words are not waited for.
+        track_stuck: The same for a track that is pulled and plays nothing of what it was given.
         voices: The list of voices may take so long: nobody waits for it in a conversation.
     """
 
@@ -34,10 +60,32 @@ class Timing:
     close: float = 1.0
     first_audio: float = 10.0
     body_silence: float = 5.0
+    handover: float = 0.04
+    silence: float = 0.25
+    silence_limit: float = 2.0
+    complete_wait: float = 5.0
+    prompt: float = 0.5
+    repeat_margin: float = 0.5
+    merged: float = 1.0
+    apart: float = 0.05
+    urgent: float = 1.0
+    ping_after: float = 1.0
+    ping_soon: float = 0.15
+    pong: float = 2.0
+    sentence_idle: float = 0.2
+    number_idle: float = 1.0
+    unusual: float = 0.12
+    frame: float = 0.02
+    stood_still: float = 0.2
+    catch_up: float = 0.05
+    run_alone: float = 60.0
     no_progress: float = 20.0
     heartbeat: float = 30.0
     pong_idle: float = 10.0
     warm_for: float = 600.0
     reopen: tuple[float, ...] = (0.5, 2.0, 5.0, 10.0)
     steady_after: float = 10.0
+    track_poll: float = 0.02
+    track_gone: float = 2.0
+    track_stuck: float = 10.0
     voices: float = 15.0

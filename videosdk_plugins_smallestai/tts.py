@@ -5,34 +5,41 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import fields
 from typing import Any, Literal, Self
 
 import aiohttp
 from videosdk.agents import TTS, FlushMarker
 
-from . import models
-from ._old.account import Account
-from ._old.context import make_link
-from ._old.fetching import Fetcher
-from ._old.http import HttpLink
-from ._old.passage import Link
-from ._old.playback import Playback, QueueSink, TrackSink
-from ._old.route import Route, Succession
-from ._old.service import Service, find_key
-from ._old.signals import Signal
-from ._old.source import TextSource
-from ._old.spoken import SpokenWords
-from ._old.turn import Turn
-from ._old.websocket import WebSocketTransport
+from . import framework, models
 from .errors import SmallestAIError
 from .models import SmallestAIModel
+from .playback.player import Player
+from .playback.sinks import QueueSink, TrackSink
+from .reply.driver import ReplyDriver
 from .settings import Settings, check_positive
-from .voices import Voice, list_voices
+from .text.segmenter import ReplyText
+from .timing import Timing
+from .transport.factory import make_transport, prewarm
+from .transport.keeper import Keeper
+from .transport.session import Session, find_key
+from .transport.succession import Succession
+from .transport.voice_list import list_voices
+from .voices import Voice
+from .words.reply_words import ReplyWords
 
 __all__ = ["SmallestAITTS"]
 
 logger = logging.getLogger(__name__)
+
+
+class _LeftOut(str):
+    """The default of an argument, which can be told from the same text given by the caller."""
+
+
+_STANDARD_VOICE = _LeftOut(models.STANDARD_VOICE)
 
 
 class SmallestAITTS(TTS):  # type: ignore[misc]
@@ -48,8 +55,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         *,
         api_key: str | None = None,
         model: SmallestAIModel | str = "lightning-v3.1",
-        voice_id: str = models.STANDARD_VOICE,
-        language: str = "en",
+        voice_id: str = _STANDARD_VOICE,
+        language: str | None = "en",
         sample_rate: int = 24000,
         speed: float = 1.0,
         consistency: float = 0.5,
@@ -77,9 +84,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             api_key: The key; else the environment's ``SMALLEST_API_KEY``.
             model: A model id. Those with a hyphen have routes of their own; only ``lightning-v3.1`` of them has a
                 WebSocket.
-            voice_id: A voice of the model's pool, or a cloned ``voice_*``. With a Pro model the default is
-                ``meher``.
-            language: A language code that the model takes.
+            voice_id: A voice of the model's pool, or a cloned ``voice_*``. Left out, it is the model's default:
+                ``meher`` with a Pro model.
+            language: A language code that the model takes. ``None``: none is sent, which a Pro model takes for
+                English and Hindi mixed.
             sample_rate: Of the audio that the service sends, in Hz: 8000, 16000, 24000 or 44100. It is converted to
                 the audio track's own.
             speed: 0.5 to 2.0 times the normal pace.
@@ -98,8 +106,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             word_timestamps: Emit ``word_spoken`` as the listener hears each word.
             continuations: On the unified WebSocket, speak a reply as one generation, its prosody going across
                 segments; else a request for each segment.
-            max_buffer_delay_ms: 0 to 5000: how long a continuation may hold text back for more of a sentence; the
-                service's own default is 3000.
+            max_buffer_delay_ms: 0 to 5000: how long a continuation may hold text back for more of a sentence. By
+                default 1, since the text is cut into sentences here; the service's own default is 3000.
             number_pronunciation_language: Language in which numbers are read; unified routes only.
             math_notation: Read mathematical notation; unified routes only.
             content_filter: ``"reject"`` or ``"flag"`` profanity; unified routes only.
@@ -108,10 +116,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
         Raises:
             ValueError: An argument is refused; the message says what is accepted.
-            TypeError: ``language`` is not a ``str``.
+            TypeError: ``language`` is neither a ``str`` nor ``None``.
         """
         self.model = model
-        self.voice_id = _default_voice(model) if voice_id == models.STANDARD_VOICE else voice_id
+        self._voice_id = None if voice_id is _STANDARD_VOICE else voice_id
         self.language = language
         self.speed = speed
         self.consistency = consistency
@@ -132,35 +140,50 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._sample_rate = sample_rate
         self._settings(None, {})
         check_positive("max_connection_age_sec", max_connection_age_sec)
-        self._max_age = max_connection_age_sec
-        self._service = Service(base_url, find_key(api_key), http_session)
+        self._timing = Timing()
+        self._session = Session(base_url, find_key(api_key), self._timing, http_session)
+        self._succession = Succession()
 
         super().__init__(sample_rate=sample_rate, num_channels=1, word_timestamps=word_timestamps)
         self.audio_track: Any = None
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._succession = Succession()
         self._first_audio_sent = False
         self._home: asyncio.AbstractEventLoop | None = None
-        self._begin_anew()
+        self._settle_in(max_connection_age_sec)
 
-    def _begin_anew(self) -> None:
-        self._transport = WebSocketTransport(self._service, self._max_age)
-        self._account = Account()
+    def _settle_in(self, max_connection_age: float) -> None:
+        self._max_connection_age = max_connection_age
+        self._keeper = Keeper(self._session, self._timing, max_connection_age)
         self._speaking = asyncio.Lock()
-        self._replies: set[Turn] = set()
-        self._streams: set[Turn] = set()
-        self._lingering: set[Turn] = set()
+        self._replies: set[ReplyDriver] = set()
+        self._streams: set[ReplyDriver] = set()
+        self._lingering: set[ReplyDriver] = set()
         self._warming: set[asyncio.Task[None]] = set()
         self._heard_until = 0.0
+        self._run_alone_until = -math.inf
 
     def _settle(self) -> None:
         """Be at home in the running event loop. One that is gone has taken connections, locks and tasks along."""
         loop = asyncio.get_running_loop()
         if self._home is not loop:
             if self._home is not None:
-                self._service.forget()
-                self._begin_anew()
+                self._session.forget()
+                self._settle_in(self._max_connection_age)
             self._home = loop
+
+    @property
+    def voice_id(self) -> str:
+        """The voice; while none was named, the default one of the model."""
+        if self._voice_id is not None:
+            return self._voice_id
+        try:
+            return models.resolve(self.model).default_voice
+        except ValueError:
+            return models.STANDARD_VOICE  # the settings' own check refuses the model, with the others
+
+    @voice_id.setter
+    def voice_id(self, voice_id: str) -> None:
+        self._voice_id = voice_id
 
     async def __aenter__(self) -> Self:
         """As the framework's, which does not tell type checkers what it gives."""
@@ -179,7 +202,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         if not self.enable_streaming:
             return
         self._settle()
-        warming = asyncio.ensure_future(self._open())  # a task of ours: `aclose` ends it
+        warming = asyncio.ensure_future(self._prewarm())  # a task of ours: `aclose` ends it
         self._warming.add(warming)
         warming.add_done_callback(self._warming.discard)
         try:
@@ -187,10 +210,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         finally:
             warming.cancel()
 
-    async def _open(self) -> None:
+    async def _prewarm(self) -> None:
         try:
-            link = self._link(self._settings(None, {}), joins=False)
-            await Fetcher(link, self._account, Signal()).open()
+            await prewarm(self._session, self._keeper, self._succession, self._settings(None, {}))
         except (SmallestAIError, ValueError, TypeError) as error:
             logger.warning("Smallest AI: prewarm failed, the first reply will try again: %s", error)
 
@@ -211,33 +233,26 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """
         self._settle()
         settings = self._settings(voice_id, kwargs)
-        source = TextSource(text, sentence_streaming=settings.sentence_streaming)
+        reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self._timing)
         if self.audio_track is None or not self.loop:
             logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
             return
-        if source.is_empty:
+        if reply_text.is_empty:
             return  # such as a turn that is only a tool call: no failure, whatever the service does
         words = self._words(settings)
-        playback = Playback(
-            TrackSink(self.audio_track),
-            settings.sample_rate,
-            on_first_audio=self._first_byte_is_next,
-            words=words.clock if words is not None else None,
-        )
-        turn = self._turn(source, playback, settings, words)
-        self._replies.add(turn)
+        sink = TrackSink(self.audio_track)
+        player = Player(sink, settings.sample_rate, on_first_audio=self._first_byte_is_next, words=words)
+        reply = self._reply(reply_text, player, settings, words, emits=True)
+        self._replies.add(reply)
         try:
             async with self._speaking:
                 if words is not None:
-                    words.clock.not_before = self._heard_until
-                await turn.run()
-        except SmallestAIError as error:
-            self.emit("error", str(error))
-            raise
+                    words.play_after(self._heard_until)
+                await reply.run()
         finally:
-            self._replies.discard(turn)
-            self._keep(turn, playback)
+            self._replies.discard(reply)
+            self._keep(reply)
 
     async def stream_synthesize(
         self, text_stream: AsyncIterator[str | FlushMarker], **kwargs: Any
@@ -257,50 +272,48 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """
         self._settle()
         settings = self._settings(kwargs.pop("voice_id", None), kwargs)
-        source = TextSource(text_stream, sentence_streaming=settings.sentence_streaming)
+        reply_text = ReplyText(text_stream, sentence_streaming=settings.sentence_streaming, timing=self._timing)
         sink = QueueSink(self.audio_track, settings.sample_rate)
-        live = _is_live_reply()
+        live = framework.speaks_through_tts_hook()
         words = self._words(settings) if live else None
-        playback = Playback(
-            sink, settings.sample_rate, heard=live, words=words.clock if words is not None else None
-        )
-        turn = self._turn(source, playback, settings, words)
-        self._streams.add(turn)
-        running = asyncio.ensure_future(_run_into(sink, turn))
+        player = Player(sink, settings.sample_rate, heard=live, words=words)
+        reply = self._reply(reply_text, player, settings, words, emits=False)
+        self._streams.add(reply)
+        running = asyncio.ensure_future(_run_into(sink, reply))
         try:
-            while (pcm := await sink.queue.get()) is not None and not turn.stopped:
+            while (pcm := await sink.queue.get()) is not None and not reply.stopped:
                 yield pcm
             await running
         finally:
-            self._streams.discard(turn)
-            turn.stop_late()  # nobody reads any more: what comes is counted
+            self._streams.discard(reply)
             if live and running.done():
-                self._keep(turn, playback)  # its words are still to be heard
+                await reply.supersede()  # nobody reads any more: what comes is counted
+                self._keep(reply)  # its words are still to be heard
             else:
-                turn.stop()
+                reply.stop()
                 await asyncio.wait({running})
-                await turn.wait_closed()
+                await reply.wait_closed()
             if not running.cancelled():
                 running.exception()  # whoever leaves early does not want it, and asyncio would complain
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""
-        for turn in self._replies | self._streams | self._lingering:
-            turn.pause_words()
+        for reply in self._replies | self._streams | self._lingering:
+            reply.pause()
         await super().pause()
 
     async def resume(self) -> None:
         """Go on after `pause`."""
         await super().resume()
-        for turn in self._replies | self._streams | self._lingering:
-            turn.resume_words()
+        for reply in self._replies | self._streams | self._lingering:
+            reply.resume()
 
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
-        stopped = self._replies | self._lingering | (self._streams if _is_live_reply() else set())
+        streams = self._streams if framework.speaks_through_tts_hook() else set()
         self._heard_until = 0.0
-        for turn in stopped:
-            turn.stop()
+        for reply in self._replies | self._lingering | streams:
+            reply.stop()
         if hasattr(self.audio_track, "interrupt"):
             result = self.audio_track.interrupt()
             if inspect.isawaitable(result):
@@ -313,104 +326,86 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             SmallestAIError: The service does not tell. Nothing is emitted: no reply has failed.
         """
         self._settle()
-        return await list_voices(self._service)
+        return await list_voices(self._session, self._timing)
 
     async def aclose(self) -> None:
         """End replies in progress, close all connections, and let go of everything. May be called again."""
         self._settle()
-        turns = self._replies | self._streams | self._lingering
+        replies = self._replies | self._streams | self._lingering
         warming = list(self._warming)
-        for turn in turns:
-            turn.stop()
+        for reply in replies:
+            reply.stop()
         for task in warming:
             task.cancel()
-        await asyncio.gather(*(turn.wait_closed() for turn in turns))
+        await asyncio.gather(*(reply.wait_closed() for reply in replies))
         await asyncio.gather(*warming, return_exceptions=True)
         self._lingering.clear()
-        await self._transport.aclose()
-        await self._service.aclose()
+        await self._keeper.aclose()
+        await self._session.aclose()
         await super().aclose()
 
     def _settings(self, voice_id: str | None, overrides: dict[str, Any]) -> Settings:
         """The attributes as they are now, and what one call overrides."""
-        settings = Settings(
-            model=self.model,
-            voice_id=self.voice_id,
-            language=self.language,
-            sample_rate=self._sample_rate,
-            speed=self.speed,
-            consistency=self.consistency,
-            similarity=self.similarity,
-            enhancement=self.enhancement,
-            sentence_streaming=self.sentence_streaming,
-            timeout=self.timeout,
-            enable_streaming=self.enable_streaming,
-            complete_backoff_ms=self.complete_backoff_ms,
-            max_buffer_flush_ms=self.max_buffer_flush_ms,
-            word_timestamps=self._word_timestamps,
-            continuations=self.continuations,
-            max_buffer_delay_ms=self.max_buffer_delay_ms,
-            number_pronunciation_language=self.number_pronunciation_language,
-            math_notation=self.math_notation,
-            content_filter=self.content_filter,
-            pronunciation_dicts=self.pronunciation_dicts,
-        )
-        return settings.override(overrides | {"voice_id": voice_id})
+        values: dict[str, Any] = {"sample_rate": self._sample_rate, "word_timestamps": self._word_timestamps}
+        values |= {field.name: getattr(self, field.name) for field in fields(Settings) if field.name not in values}
+        return Settings(**values).override(overrides | {"voice_id": voice_id})
 
-    def _link(self, settings: Settings, *, joins: bool) -> Link:
-        route = Route(settings, self._succession)
-        if settings.enable_streaming:
-            return make_link(self._transport, route, joins=joins)
-        return HttpLink(self._service, route)
-
-    def _words(self, settings: Settings) -> SpokenWords | None:
+    def _words(self, settings: Settings) -> ReplyWords | None:
         if not settings.word_timestamps:
             return None
-        return SpokenWords(self.audio_track, lambda event: self.emit("word_spoken", event))
+        return ReplyWords(
+            self.audio_track,
+            lambda event: self.emit("word_spoken", event),
+            speed=settings.speed,
+            timing=self._timing,
+        )
 
-    def _turn(self, source: TextSource, playback: Playback, settings: Settings, words: SpokenWords | None) -> Turn:
-        # What nobody hears yet goes into a cache for good: its end must be told, not guessed.
-        link = self._link(settings, joins=playback.remaining is not None)
-        return Turn(source, link, playback, settings, self._account, words)
+    def _reply(
+        self, text: ReplyText, player: Player, settings: Settings, words: ReplyWords | None, *, emits: bool
+    ) -> ReplyDriver:
+        # What nobody hears yet goes into a cache for good: its ends must be told, not guessed.
+        joined = player.remaining is not None
+        return ReplyDriver(
+            text,
+            lambda post: make_transport(
+                self._session, self._keeper, self._succession, settings, self._timing, post, joined=joined
+            ),
+            player,
+            rate=settings.sample_rate,
+            speed=settings.speed,
+            timing=self._timing,
+            words=words,
+            on_failure=self._tell_failure if emits else None,
+            run_alone_until=self._run_alone_until,
+            on_run_alone=self._run_alone,
+        )
+
+    def _tell_failure(self, error: SmallestAIError) -> None:
+        logger.error("Smallest AI: a reply has failed: %s", error)
+        self.emit("error", str(error))
+
+    def _run_alone(self, until: float) -> None:
+        self._run_alone_until = max(self._run_alone_until, until)
 
     async def _first_byte_is_next(self) -> None:
-        for turn in self._lingering:
-            await turn.finish_late()
+        for reply in self._lingering:
+            await reply.supersede()
         if self._first_audio_callback is not None and not self._first_audio_sent:
             self._first_audio_sent = True
             await self._first_audio_callback()
 
-    def _keep(self, turn: Turn, playback: Playback) -> None:
+    def _keep(self, reply: ReplyDriver) -> None:
         """Let what comes of a reply after its end still be heard: late audio, and its last words."""
         self._lingering = {other for other in self._lingering if other.lingers}
-        if turn.stopped:
+        if reply.stopped:
             return
-        self._heard_until = playback.heard_until
-        if turn.late is not None:
-            turn.late.reply_over = True
-        if turn.lingers:
-            self._lingering.add(turn)
+        self._heard_until = reply.heard_until
+        if reply.lingers:
+            self._lingering.add(reply)
 
 
-async def _run_into(sink: QueueSink, turn: Turn) -> None:
+async def _run_into(sink: QueueSink, reply: ReplyDriver) -> None:
     try:
-        await turn.run()
+        await reply.run()
     finally:
         sink.queue.put_nowait(None)
-
-
-def _default_voice(model: object) -> str:
-    try:
-        return models.resolve(model).default_voice
-    except ValueError:
-        return models.STANDARD_VOICE  # the settings' own check refuses the model, with the others
-
-
-def _is_live_reply() -> bool:
-    """Whether the pipeline of the current job speaks through `stream_synthesize`, by a ``tts`` hook."""
-    from videosdk.agents.job import get_current_job_context
-
-    context = get_current_job_context()
-    hooks = getattr(getattr(context, "_pipeline", None), "hooks", None)
-    has_hook = getattr(hooks, "has_tts_stream_hook", None)
-    return has_hook is not None and has_hook() is True

@@ -25,7 +25,7 @@ from scenes import SCENES, Scene
 from videosdk_plugins_smallestai.emulator import WavesEmulator, tone
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "fire"))
+sys.path.append(str(HERE.parent / "network_faults"))
 
 from proxy import Line, Proxy  # noqa: E402
 

@@ -12,7 +12,7 @@ from videosdk_plugins_smallestai.emulator import WavesEmulator
 OLD_STREAM = "/lightning-v3.1/get_speech/stream"
 OLD_POST = "/lightning-v3.1/get_speech"
 STREAM = "/tts/live"
-FIELDS: dict[str, Any] = {"voice_id": "magnus", "language": "en", "sample_rate": 24000, "complete_backoff_ms": 0}
+FIELDS: dict[str, Any] = {"voice_id": "magnus", "language": "en", "sample_rate": 24000, "complete_backoff_ms": 1}
 
 
 def message(text: str | None, **fields: Any) -> dict[str, Any]:

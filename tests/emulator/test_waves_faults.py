@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from typing import Any
 
 import aiohttp
 import pytest
-from clients import audio, message
+from clients import OLD_STREAM, STREAM, audio, message
 
 from videosdk_plugins_smallestai.emulator import (
     Break,
     ChunkBytes,
+    CloseAfter,
     Frames,
+    Hangup,
     Mute,
     NoAudio,
+    NoIds,
     Refuse,
     SpeechRequest,
     Stall,
@@ -57,6 +61,112 @@ async def test_a_stall_may_come_again_and_again(serve: Any) -> None:
         times = await timed(line)
         gaps = [after - before for before, after in itertools.pairwise(times)]
         assert [gap > 0.1 for gap in gaps] == [False, True, False, True, False, True]
+
+
+async def test_a_stall_for_good_leaves_the_connection_alive_and_its_requests_unanswered(serve: Any) -> None:
+    async with serve(fault=only_first(Stall(math.inf, after=0.3))) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        frames = [await line.hear() for _ in range(3)]
+        assert audio(frames) == tone(TEXT)[: 3 * CHUNK]
+        await client.waves.idle()
+        ponged = asyncio.create_task(line.hears_nothing(0.3))
+        await line.ws.ping(b"alive")
+        assert await ponged
+        assert client.waves.connections[0].closed is None
+        await line.ws.close()
+        await client.waves.connections[0].wait_closed()
+        assert [request.outcome for request in client.waves.requests] == ["cancelled"]
+
+
+async def test_a_body_may_stall_for_good(serve: Any) -> None:
+    async with serve(fault=only_first(Stall(math.inf, after=0.3))) as client:
+        async with client.session.post(client.waves.base_url + "/tts", json=message(TEXT)) as response:
+            assert await response.content.readexactly(3 * CHUNK) == tone(TEXT)[: 3 * CHUNK]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(response.content.read(1), 0.2)
+        assert (await client.post(TEXT))[1] == tone(TEXT)
+
+
+async def test_a_server_may_interleave_and_stall_and_never_complete(serve: Any) -> None:
+    settings: dict[str, Any] = {"serving": "interleaved", "complete": None}
+    async with serve(fault=only_first(Stall(0.3, after=0.3)), **settings) as client:
+        line = await client.open()
+        await line.say(TEXT, request_id="a")
+        await line.say(TEXT, request_id="b")
+        frames = [await line.hear() for _ in range(14)]
+        assert audio(frames, "a") == audio(frames, "b") == tone(TEXT)
+        assert frames[-1]["external_request_id"] == "a"
+        assert await line.hears_nothing()
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_connection_is_dropped_when_a_text_arrives(serve: Any, how: Any) -> None:
+    async with serve(
+        real_time_factor=1.0, fault=lambda request: Hangup(how) if request.number == 1 else None
+    ) as client:
+        line = await client.open()
+        await line.say(TEXT)
+        await line.hear()
+        await line.say("second")
+        assert audio(await line.hear_out()) != tone(TEXT)
+        await client.waves.idle()
+        assert [request.outcome for request in client.waves.requests] == ["broken", "broken"]
+        closed = aiohttp.WSCloseCode.OK if how == "close" else aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+        assert line.ws.close_code == closed
+        # Over HTTP it is the POST's own connection.
+        client.waves.fault = lambda request: Hangup(how)
+        with pytest.raises(aiohttp.ClientError):
+            await client.post("third")
+
+
+@pytest.mark.parametrize("path", [OLD_STREAM, STREAM])
+async def test_some_frames_have_no_id(serve: Any, path: str) -> None:
+    async with serve(fault=lambda request: NoIds(chunks=[2], complete=True)) as client:
+        line = await client.open(path)
+        await line.say(TEXT, request_id="mine")
+        frames = await line.hear_until("complete")
+        assert audio(frames) == tone(TEXT)
+        bare = [index for index, frame in enumerate(frames) if not set(frame) - {"status", "data"}]
+        assert bare == [2, 7]
+        assert all(frame["external_request_id"] == "mine" for frame in frames if "request_id" in frame)
+
+
+async def test_each_connection_is_told_something_and_closed(serve: Any) -> None:
+    told = {"status": "error", "message": "Your subscription is inactive"}
+    async with serve(handshake=lambda connection: CloseAfter(frame=told)) as client:
+        for number in range(2):
+            line = await client.open()
+            assert await line.hear_out() == [told]
+            assert line.ws.close_code == aiohttp.WSCloseCode.OK
+            await client.waves.connections[number].wait_closed()
+        first, second = client.waves.connections
+        assert (first.status, second.status) == (101, 101)
+        assert first.opened < second.opened
+        assert not first.client_closed
+
+
+async def test_a_context_goes_on_after_frames_that_came_instead_of_a_release(serve: Any) -> None:
+    fault = only_first(Frames(instead='{"status": "odd"}'))
+    async with serve(concurrency=1, context_complete="context", fault=fault) as client:
+        line = await client.open(STREAM)
+        await line.say("Hello there.", context_id="c", **{"continue": True})
+        assert await line.hear() == {"status": "odd"}
+        await line.say("And you?", context_id="c", **{"continue": False})
+        assert audio(await line.hear_until("complete")) == tone("And you?")
+        assert (await client.post("x"))[0] == 200
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_connection_lives_for_so_long_whatever_it_serves(serve: Any, how: Any) -> None:
+    async with serve(real_time_factor=1.0, handshake=lambda connection: CloseAfter(0.3, how=how)) as client:
+        line = await client.open()
+        await line.say("x" * 40)
+        assert 0 < len(audio(await line.hear_out())) < len(tone("x" * 40))
+        connection = client.waves.connections[0]
+        await connection.wait_closed()
+        assert connection.closed - connection.opened >= 0.29
+        assert client.waves.requests[0].outcome == "broken"
 
 
 @pytest.mark.parametrize(("after", "chunks"), [(0.0, 0), (0.3, 3), (0.25, 3), (60.0, 7)])

@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 from clients import message
 
-from videosdk_plugins_smallestai.emulator import tone
+from videosdk_plugins_smallestai.emulator import espeak, tone
+from videosdk_plugins_smallestai.emulator.voices import Speech
 
 TTS, EVENTS = "/tts", "/tts/live"
 
@@ -88,8 +89,33 @@ async def test_events_carry_the_speech(serve: Any) -> None:
 async def test_pro_speaks_with_its_own_voice(serve: Any, model: str) -> None:
     async with serve() as client:
         assert (await client.post("Hi", TTS, model=model, voice_id="meher", language="ja"))[0] == 200
-        assert (await client.post("Hi", TTS, voice_id="meher"))[0] == 400
         assert (await client.post("Hi", TTS, language="ja"))[0] == 400
+
+
+@pytest.mark.parametrize(("setting", "status"), [({}, 200), ({"mismatched_voices": "refused"}, 400)], ids=str)
+async def test_a_voice_of_another_pool_is_spoken_unless_that_is_set_to_be_refused(
+    serve: Any, setting: dict[str, Any], status: int
+) -> None:
+    async with serve(**setting) as client:
+        pro = "lightning_v3.1_pro"
+        assert (await client.post("Hi", TTS, voice_id="meher"))[0] == status
+        assert (await client.post("Hi", TTS, model=pro, voice_id="magnus"))[0] == status
+        assert (await client.post("Hi", TTS, model=pro, voice_id="voice_mine"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("model", "voice", "language"),
+    [("lightning_v3.1_pro", "meher", "en-hi"), ("lightning_v3.1", "magnus", "en")],
+)
+async def test_without_a_language_pro_speaks_english_and_hindi_and_the_other_english(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, model: str, voice: str, language: str
+) -> None:
+    spoken: list[str] = []
+    monkeypatch.setattr(espeak, "speak", lambda order: spoken.append(order.language) or Speech(b"\1\0"))
+    async with serve(voice="speech") as client:
+        spoken.clear()
+        assert (await client.post("Hi", TTS, model=model, voice_id=voice, language=None))[0] == 200
+    assert spoken == [language]
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
@@ -202,6 +228,13 @@ async def test_the_voices_are_listed(serve: Any) -> None:
         async with client.session.get(url) as response:
             voices = {voice["voiceId"]: voice for voice in (await response.json())["voices"]}
         assert "meher" not in voices
+        async with client.session.get(url.replace("v3.1", "v3.1-pro")) as response:
+            pro = {voice["voiceId"]: voice for voice in (await response.json())["voices"]}
+        assert {"meher", "blake", "sophie"} <= set(pro)
+        assert not set(pro) & set(voices)
+        assert pro["meher"]["tags"]["accent"] == "indian"
+        async with client.session.get(url.replace("v3.1", "v9")) as response:
+            assert response.status == 404
         assert voices["magnus"]["tags"]["language"] == ["english"]
         assert voices["avery"] == {"voiceId": "avery", "displayName": "Avery", "tags": {}}
         async with client.session.get(url, headers={"Authorization": "sk_test"}) as response:

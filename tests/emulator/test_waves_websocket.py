@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from clients import STREAM, audio
+from clients import OLD_STREAM, STREAM, audio
 
 from videosdk_plugins_smallestai.emulator import Mute, Refuse, tone
 
@@ -76,7 +76,7 @@ async def test_interleaved_requests_mix(serve: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "asked", "expected"), [("asked", 300, 0.3), ("asked", 0, 0.0), (0.3, 0, 0.3), (0.0, 4000, 0.0)]
+    ("setting", "asked", "expected"), [("asked", 300, 0.3), ("asked", 1, 0.0), (0.3, 1, 0.3), (0.0, 4000, 0.0)]
 )
 async def test_complete_comes_when_it_is_set_to(serve: Any, setting: Any, asked: int, expected: float) -> None:
     async with serve(complete=setting) as client:
@@ -87,13 +87,25 @@ async def test_complete_comes_when_it_is_set_to(serve: Any, setting: Any, asked:
         assert request.completed - request.last_sent == pytest.approx(expected, abs=0.15)
 
 
-async def test_complete_takes_four_seconds_where_the_client_does_not_ask(serve: Any) -> None:
+@pytest.mark.parametrize("asked", [None, 0])
+async def test_complete_takes_four_seconds_where_the_client_does_not_ask_or_asks_for_zero(
+    serve: Any, asked: int | None
+) -> None:
     async with serve() as client:
         line = await client.open()
-        await line.say("Hi", complete_backoff_ms=None)
+        await line.say("Hi", complete_backoff_ms=asked)
         await line.hear_until("chunk")
         assert await line.hears_nothing(0.3)
         assert client.waves.requests[0].outcome is None
+
+
+async def test_a_complete_asked_for_after_zero_comes_at_once_where_zero_is_a_number(serve: Any) -> None:
+    async with serve(zero_is_absent=False) as client:
+        line = await client.open()
+        await line.say("Hi", complete_backoff_ms=0)
+        await line.hear_until("complete")
+        request = client.waves.requests[0]
+        assert request.completed - request.last_sent < 3.0
 
 
 async def test_complete_never_comes_where_it_is_off_even_in_the_middle(serve: Any) -> None:
@@ -121,10 +133,21 @@ async def test_requests_that_queue_together_share_a_complete(serve: Any) -> None
         assert [request.outcome for request in client.waves.requests] == ["served"] * 3
 
 
-async def test_the_connection_is_closed_after_complete_where_asked(serve: Any) -> None:
-    async with serve(close_after_complete=True) as client:
-        line = await client.open()
+@pytest.mark.parametrize(
+    ("setting", "path", "closed"),
+    [("unified", OLD_STREAM, False), (False, STREAM, False), (True, OLD_STREAM, True), ("unified", STREAM, True)],
+)
+async def test_the_connection_is_closed_after_complete_as_it_is_set_to(
+    serve: Any, setting: Any, path: str, closed: bool
+) -> None:
+    async with serve(close_after_complete=setting) as client:
+        line = await client.open(path)
         await line.say("Hi")
+        if not closed:
+            await line.hear_until("complete")
+            await line.say("Ho")
+            assert audio(await line.hear_until("complete")) == tone("Ho")
+            return
         frames = await line.hear_out()
         assert frames[-1]["status"] == "complete"
         await client.waves.connections[0].wait_closed()

@@ -82,7 +82,7 @@ def v31_socket(base_url: str, text: str) -> Iterable[bytes]:
 
 
 def asked(text: str, request_id: str) -> dict[str, Any]:
-    return {**VOICE, "text": text, "request_id": request_id, "complete_backoff_ms": 0, "word_timestamps": True}
+    return {**VOICE, "text": text, "request_id": request_id, "complete_backoff_ms": 1, "word_timestamps": True}
 
 
 async def speak_twice(

@@ -4,7 +4,7 @@ It speaks the service's protocol from the other side, with a voice of its own (e
 deterministic tone) and with faults on demand. It knows nothing of the plugin.
 """
 
-from .faults import Break, ChunkBytes, Fault, Frames, Mute, NoAudio, Refuse, Stall
+from .faults import Break, ChunkBytes, CloseAfter, Fault, Frames, Hangup, Mute, NoAudio, NoIds, Refuse, Stall
 from .records import Connection, SpeechRequest
 from .server import WavesEmulator
 from .voices import VoiceUnavailable, tone
@@ -12,11 +12,14 @@ from .voices import VoiceUnavailable, tone
 __all__ = [
     "Break",
     "ChunkBytes",
+    "CloseAfter",
     "Connection",
     "Fault",
     "Frames",
+    "Hangup",
     "Mute",
     "NoAudio",
+    "NoIds",
     "Refuse",
     "SpeechRequest",
     "Stall",

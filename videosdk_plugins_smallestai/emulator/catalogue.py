@@ -9,9 +9,16 @@ from typing import Any
 STANDARD_VOICES = frozenset({"magnus", "devansh", "kartik", "maithili", "liam", "avery"})
 """Voices of ``lightning-v3.1`` and ``lightning_v3.1``."""
 
-PRO_VOICES = STANDARD_VOICES | {"meher"}
+PRO_VOICES = frozenset(
+    {
+        *("rhea", "zariya", "meher", "aviraj", "vyom"),  # Indian
+        *("sophie", "ellie", "sam", "henry"),  # British
+        *("kaitlyn", "savannah", "blake", "austin"),  # American
+    }
+)
+"""A part of the catalogue of ``lightning_v3.1_pro``. It has voices for 29 more languages."""
 
-WORD_VOICES = PRO_VOICES
+WORD_VOICES = STANDARD_VOICES | {"meher"}
 """Voices with word timestamps. Each source names six, with ``magnus`` or with ``meher``."""
 
 OLD_VOICES = frozenset(
@@ -35,7 +42,10 @@ OLD_VOICES = frozenset(
 )
 """A part of the catalogue that ``lightning-v2``, ``lightning-large`` and ``lightning`` share."""
 
-WORD_LANGUAGES = frozenset({"en", "hi"})
+MIXED = "en-hi"
+"""English and Hindi mixed: what Pro speaks where a request names no language."""
+
+WORD_LANGUAGES = frozenset({"en", "hi", MIXED})
 
 PRONUNCIATION_DICTS = frozenset({"dict_names", "dict_products"})
 """The ids that exist in every account of this emulator. They change nothing in the speech."""
@@ -86,6 +96,7 @@ class Model:
         rates: Sample rates in Hz.
         tuning: Whether ``consistency``, ``similarity`` and ``enhancement`` are accepted.
         streams: Whether it has a WebSocket route of its own.
+        default_language: What it speaks where a request names no language.
     """
 
     name: str
@@ -94,6 +105,7 @@ class Model:
     rates: tuple[int, ...] = _ALL_RATES
     tuning: bool = False
     streams: bool = False
+    default_language: str = "en"
 
     def has_voice(self, voice_id: str) -> bool:
         """Return whether the model speaks with this voice."""
@@ -115,7 +127,7 @@ UNIFIED_DEFAULT = "lightning_v3.1"
 _DATED = re.compile(r"_\d\d_\d\d$")
 _UNIFIED = {
     "lightning_v3.1": Model("lightning_v3.1", STANDARD_VOICES, _V31_LANGUAGES),
-    "lightning_v3.1_pro": Model("lightning_v3.1_pro", PRO_VOICES, _PRO_LANGUAGES),
+    "lightning_v3.1_pro": Model("lightning_v3.1_pro", PRO_VOICES, _PRO_LANGUAGES, default_language=MIXED),
 }
 UNIFIED_MODELS = tuple(_UNIFIED)
 
@@ -123,6 +135,15 @@ UNIFIED_MODELS = tuple(_UNIFIED)
 def unified_model(name: str) -> Model | None:
     """Return the model that a unified route's ``model`` names, a dated variant included."""
     return _UNIFIED.get(_DATED.sub("", name))
+
+
+VOICE_LISTS = {**ROUTE_MODELS, "lightning-v3.1-pro": _UNIFIED["lightning_v3.1_pro"]}
+"""Models whose voices are listed, by the name in the path."""
+
+
+def is_known(voice_id: str) -> bool:
+    """Return whether any model has this voice."""
+    return any(model.has_voice(voice_id) for model in VOICE_LISTS.values())
 
 
 def voice_list(model: Model) -> dict[str, Any]:
@@ -136,8 +157,18 @@ _TAGS: dict[str, dict[str, Any]] = {
     "kartik": {"language": ["hindi", "english"], "accent": "indian", "gender": "male", "age": "young"},
     "maithili": {"language": ["hindi", "english"], "accent": "indian", "gender": "female", "age": "young"},
     "liam": {"language": ["english"], "accent": "american", "gender": "male", "age": "young"},
-    # One with empty tags: the real list has such voices.
-    "avery": {},
+    "rhea": {"language": ["hindi", "english"], "accent": "indian", "gender": "female", "age": "young"},
+    "zariya": {"language": ["hindi", "english"], "accent": "indian", "gender": "female", "age": "young"},
+    "meher": {"language": ["hindi", "english"], "accent": "indian", "gender": "female", "age": "young"},
+    "aviraj": {"language": ["hindi", "english"], "accent": "indian", "gender": "male", "age": "young"},
+    "sophie": {"language": ["english"], "accent": "british", "gender": "female", "age": "young"},
+    "ellie": {"language": ["english"], "accent": "british", "gender": "female", "age": "young"},
+    "sam": {"language": ["english"], "accent": "british", "gender": "male", "age": "young"},
+    "henry": {"language": ["english"], "accent": "british", "gender": "male", "age": "middle-aged"},
+    "kaitlyn": {"language": ["english"], "accent": "american", "gender": "female", "age": "young"},
+    "savannah": {"language": ["english"], "accent": "american", "gender": "female", "age": "young"},
+    "blake": {"language": ["english"], "accent": "american", "gender": "male", "age": "young"},
+    # The others, such as avery and vyom, have empty tags: the real lists have such voices.
 }
 
 

@@ -37,23 +37,42 @@ class Lane:
 
 
 class Channel:
-    """One WebSocket's frames.
+    """Sends one WebSocket's frames.
 
-    Attributes:
-        silent: Nothing is sent any more; who tries waits for the connection's end.
-        seconds: Seconds of audio sent on it so far.
+    Args:
+        ws: The WebSocket.
+        settings: How the service behaves.
+        session_id: The server's id of the connection.
     """
 
     def __init__(self, ws: web.WebSocketResponse, settings: Settings, session_id: str) -> None:
         self._ws = ws
         self._settings = settings
         self._session_id = session_id
-        self.silent = False
-        self.seconds = 0.0
+        self._silent = False
+        self._seconds = 0.0
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is sent any more; who tries waits for the connection's end."""
+        return self._silent
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio sent so far."""
+        return self._seconds
+
+    def fall_silent(self) -> None:
+        """Send nothing from now on, not even pongs."""
+        self._silent = True
+
+    def count(self, seconds: float) -> None:
+        """Add to the audio sent, in seconds."""
+        self._seconds += seconds
 
     async def send(self, frame: str | bytes) -> None:
         """Send a frame as it is."""
-        if self.silent:
+        if self._silent:
             await asyncio.get_running_loop().create_future()
         if isinstance(frame, str):
             await self._ws.send_str(frame)
@@ -61,7 +80,13 @@ class Channel:
             await self._ws.send_bytes(frame)
 
     async def send_status(
-        self, status: str, request_id: str, body: Mapping[str, Any], data: Mapping[str, Any] | None = None
+        self,
+        status: str,
+        request_id: str,
+        body: Mapping[str, Any],
+        data: Mapping[str, Any] | None = None,
+        *,
+        ids: bool = True,
     ) -> None:
         """Send a frame about a request.
 
@@ -70,9 +95,12 @@ class Channel:
             request_id: The server's id of it.
             body: The client's message, whose ids are echoed.
             data: The frame's ``data``.
+            ids: Whether it carries any id, the server's or an echoed one.
         """
-        frame: dict[str, Any] = {"session_id": self._session_id, "request_id": request_id}
-        frame |= {**self.echoed(body), "status": status}
+        frame: dict[str, Any] = {}
+        if ids:
+            frame = {"session_id": self._session_id, "request_id": request_id, **self.echoed(body)}
+        frame["status"] = status
         if data is not None:
             frame["data"] = data
         await self.send(json.dumps(frame))
@@ -97,6 +125,8 @@ class JobSink:
         self._body = job.request.body
         self._rate = job.order.sample_rate
         self._id = request_id
+        self._without_ids = job.plan.no_ids.chunks
+        self._chunks = 0
         self._origin = channel.seconds if absolute else 0.0
 
     async def start(self) -> None:
@@ -115,5 +145,7 @@ class JobSink:
     async def chunk(self, pcm: bytes) -> None:
         """Send a chunk of audio."""
         data = {"audio": base64.b64encode(pcm).decode()}
-        await self._channel.send_status("chunk", self._id, self._body, data)
-        self._channel.seconds += len(pcm) / SAMPLE_BYTES / self._rate
+        ids = self._chunks not in self._without_ids
+        self._chunks += 1
+        await self._channel.send_status("chunk", self._id, self._body, data, ids=ids)
+        self._channel.count(len(pcm) / SAMPLE_BYTES / self._rate)

@@ -1,4 +1,4 @@
-"""Continuations: the fragments of one reply, joined as they are and released at sentence ends.
+"""Continuations: the fragments of one reply, joined as they are and released to the voice.
 
 Text that continues without a ``context_id`` is the older form: it is held until it ends or is flushed.
 """
@@ -12,75 +12,107 @@ from collections.abc import Mapping
 from typing import Any
 
 from .channel import Lane
-from .orders import Order
+from .orders import MAX_TEXT, Order
 
-DEFAULT_DELAY = 3.0
-"""Seconds without new text until what is buffered is released, where the message does not say."""
+SHORTEST = 10
+"""Characters below which no sentence end releases what is buffered. The vendor says "not too short"; assumed."""
 
-# A sentence end counts once white space follows it: "3." may become "3.5".
-_SENTENCE_END = re.compile(r"[.!?。！？।॥…]['\"”’)\]]*(?=\s)|[。！？।॥]")
+# "3." may become "3.5" until white space follows.
+_SENTENCE_END = re.compile(r"(?:[?!…]|(?<!\d)\.|\.(?=\s))['\"”’)\]]*\s*\Z")
+_ABBREVIATION = re.compile(r"\b(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|vs)\.\s*\Z")
 
 
 class Context:
-    """The text of one continuation that has not been released yet.
+    """The text of one continuation that has not been released yet, and how many of its releases are being served.
 
     Attributes:
-        body: The latest message; its settings are those of the next release.
-        order: What that message asks for.
-        due: When what is buffered is released without a sentence end, in ``loop.time()``.
-        closed: Whether the closing message has come.
-        pending: Releases whose last chunk has not been sent yet.
-        spoken: Whether anything has been released.
         older: Whether it has no id: no sentence end releases it, and it gets one ``complete``. Both the vendor's
             SDK and LiveKit's plugin take the first one for the end of all.
-        turn: Held while a release is taken out and taken in, so that releases keep their order.
-        lane: Where its releases are served in turn, on a connection that serves all at once.
-        timer: Releases what has waited too long.
+        turn: Held while a release is taken out and accepted, so that releases keep their order.
+        lane: Where its releases are served in turn, on a connection that serves requests interleaved.
     """
 
     def __init__(self, *, older: bool = False) -> None:
         self.older = older
-        self.body: dict[str, Any] = {}
-        self.order = Order("", "")
-        self.due = 0.0
-        self.closed = False
-        self.pending = 0
-        self.spoken = False
         self.turn = asyncio.Lock()
         self.lane = Lane()
-        self.timer: asyncio.Task[None] | None = None
         self._buffer = ""
+        self._began = 0.0
+        self._body: dict[str, Any] = {}
+        self._order = Order("", "")
+        self._closed = False
+        self._releases = 0
+        self._pending = 0
 
     @property
-    def over(self) -> bool:
-        """Whether everything has been sent."""
-        return self.closed and not self.pending
+    def body(self) -> dict[str, Any]:
+        """The latest message; its settings are those of the next release."""
+        return self._body
 
     @property
-    def has_text(self) -> bool:
-        """Whether anything is buffered that can be spoken."""
-        return bool(self._buffer.strip())
+    def order(self) -> Order:
+        """What the latest message asks for."""
+        return self._order
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more text follows."""
+        return self._closed
+
+    @property
+    def releases(self) -> int:
+        """How many releases there have been."""
+        return self._releases
+
+    @property
+    def resting(self) -> bool:
+        """Whether the last chunk of each release has been sent."""
+        return not self._pending
 
     def add(self, body: dict[str, Any], order: Order) -> None:
         """Join a message's text to what is buffered."""
-        text = str(body.get("text") or "")
-        self._buffer += text
-        self.body, self.order = body, order
-        if text:
-            self.due = asyncio.get_running_loop().time() + self._delay()
-        self.closed = not body.get("continue", False) and (self.older or not _only_flushes(body))
+        if not self._buffer.strip():
+            self._began = asyncio.get_running_loop().time()
+        self._buffer += str(body.get("text") or "")
+        self._body, self._order = body, order
+        self._closed = not body.get("continue", False)
 
-    def take(self, *, everything: bool) -> str:
-        """Take out what is released: all of it, or up to the last sentence end."""
-        ends = [] if self.older else [match.end() for match in _SENTENCE_END.finditer(self._buffer)]
-        cut = len(self._buffer) if everything or self.closed else (ends[-1] if ends else 0)
-        text, self._buffer = self._buffer[:cut], self._buffer[cut:]
+    def due(self, merge_within: float) -> float:
+        """Return when what is buffered is to be released, in ``loop.time()``; ``inf``: not before more comes.
+
+        Args:
+            merge_within: Seconds for which fragments are collected, whatever asks for the release.
+        """
+        if not self._buffer.strip():
+            return math.inf
+        if self._closed:
+            return self._began
+        if self.older:
+            return self._began + self._order.flush_delay
+        at_once = _ends_a_sentence(self._buffer) or len(self._buffer) > MAX_TEXT
+        return self._began + max(merge_within, 0.0 if at_once else self._order.buffer_delay)
+
+    def take(self) -> str:
+        """Take out all that is buffered, as a release; ``""`` if none of it can be spoken."""
+        text, self._buffer = self._buffer, ""
+        if not text.strip():
+            return ""
+        self._releases += 1
+        self._pending += 1
         return text
 
-    def _delay(self) -> float:
-        if self.older:
-            return self.body.get("max_buffer_flush_ms", 0) / 1000 or math.inf
-        return float(self.body.get("max_buffer_delay_ms", DEFAULT_DELAY * 1000) / 1000)
+    def served(self) -> None:
+        """Count a release as served: its last chunk has been sent, or it was refused."""
+        self._pending -= 1
+
+    def discard(self) -> None:
+        """Drop what is buffered. What has been released is still spoken."""
+        self._buffer = ""
+
+    def close(self) -> None:
+        """Drop what is buffered and take no more."""
+        self.discard()
+        self._closed = True
 
 
 def continues(body: Mapping[str, Any], context: Context | None) -> bool:
@@ -101,5 +133,6 @@ def flushes(body: Mapping[str, Any]) -> bool:
     return body.get("flush") is True
 
 
-def _only_flushes(body: Mapping[str, Any]) -> bool:
-    return flushes(body) and not body.get("text") and "continue" not in body
+def _ends_a_sentence(text: str) -> bool:
+    ends = _SENTENCE_END.search(text) is not None and _ABBREVIATION.search(text) is None
+    return ends and len(text.strip()) >= SHORTEST

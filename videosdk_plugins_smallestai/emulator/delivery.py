@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
@@ -46,7 +47,6 @@ async def deliver(job: Job, settings: Settings, sink: Sink, turn: float) -> Brea
     Returns:
         The break that has come due, or ``None`` when all audio has been sent.
     """
-    loop = asyncio.get_running_loop()
     request, plan = job.request, job.plan
     bytes_per_second = job.order.sample_rate * SAMPLE_BYTES
     words = deque(job.speech.words if job.order.words and settings.words else ())
@@ -61,15 +61,17 @@ async def deliver(job: Job, settings: Settings, sink: Sink, turn: float) -> Brea
     previous = -1.0
     for index, piece in enumerate(_cut(audio, plan.sizes, settings.chunk, job.order.sample_rate)):
         begins = request.sent / bytes_per_second
-        due += plan.pause_before(index, begins, previous)
+        pause = plan.pause_before(index, begins, previous)
+        if pause == math.inf:
+            job.abandon()
+            await asyncio.get_running_loop().create_future()
+        due += pause
         await sleep_until(due)
         ends = (request.sent + len(piece)) / bytes_per_second
         while words and words[0].start < ends:
             await sink.word(words.popleft())
         await sink.chunk(piece)
-        request.sent += len(piece)
-        request.last_sent = loop.time()
-        request.first_sent = request.first_sent or request.last_sent
+        job.count(len(piece))
         previous = begins
         due += (ends - begins) / settings.real_time_factor
         if plan.breaks is not None and plan.breaks.after <= ends:

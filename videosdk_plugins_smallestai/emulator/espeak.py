@@ -2,7 +2,7 @@
 
 The library keeps its state in globals: it is loaded once in a process, and used under a lock. That state
 (the flutter of the pitch) makes it speak a text a little differently each time, so recent speech is kept:
-who asks for the same again, to resume it, gets the very same samples.
+a client that asks for the same text again, to resume it, gets the same samples.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+from . import catalogue
 from .orders import Order
 from .voices import Speech, VoiceUnavailable, Word
 
@@ -29,6 +30,7 @@ _WORDS_PER_MINUTE = 175
 
 # Where eSpeak's name differs from the service's code.
 _LANGUAGES = {"en": "en-us", "zh": "cmn", "no": "nb", "auto": "en-us", "pt": "pt-br", "es": "es-419"}
+_LANGUAGES |= {catalogue.MIXED: "en-us"}
 _VARIANTS = {"magnus": "m3", "devansh": "m2", "kartik": "m7", "maithili": "f2", "liam": "m1", "avery": "f4"}
 _VARIANTS |= {"meher": "f3", "emily": "f1"}
 _OTHER_VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m7", "f1", "f2", "f3", "f4", "f5")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -13,10 +13,10 @@ BreakHow: TypeAlias = Literal["close", "reset", "silence"]
 
 @dataclass(frozen=True)
 class Stall:
-    """Pause the delivery of audio.
+    """Pause the delivery of audio. The connection stays alive: pings are answered.
 
     Attributes:
-        seconds: How long, in seconds.
+        seconds: How long, in seconds; ``math.inf``: for good.
         after: Seconds of audio that are sent first.
         every: Pause again each time this many chunks have been sent, instead of once.
     """
@@ -40,6 +40,30 @@ class Break:
 
     after: float = 0.3
     how: BreakHow = "close"
+
+
+@dataclass(frozen=True)
+class Hangup:
+    """Drop the connection as the request arrives: whatever is being served on it ends there, too.
+
+    Attributes:
+        how: ``"close"``: a clean close; ``"reset"``: a TCP reset. Over HTTP there are no headers in either case.
+    """
+
+    how: Literal["close", "reset"] = "close"
+
+
+@dataclass(frozen=True)
+class NoIds:
+    """Leave all ids out of some frames of the request, the server's and the echoed ones. WebSocket only.
+
+    Attributes:
+        chunks: The chunks' places in the request, 0-based.
+        complete: Whether ``complete`` is one of the frames.
+    """
+
+    chunks: Collection[int] = ()
+    complete: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,8 +123,23 @@ class ChunkBytes:
             raise ValueError("sizes must be positive numbers of bytes")
 
 
-Fault: TypeAlias = Stall | Break | Refuse | Mute | NoAudio | Frames | ChunkBytes
+Fault: TypeAlias = Stall | Break | Hangup | NoIds | Refuse | Mute | NoAudio | Frames | ChunkBytes
 """What may go wrong with one request."""
+
+
+@dataclass(frozen=True)
+class CloseAfter:
+    """Accept a WebSocket handshake and close the connection later: an answer of the ``handshake`` callback.
+
+    Attributes:
+        seconds: How long the connection lives, in seconds.
+        frame: Sent right before the close, a dict as JSON or a raw string; ``None``: nothing is.
+        how: ``"close"``: a clean close; ``"reset"``: a TCP reset.
+    """
+
+    seconds: float = 0.0
+    frame: Mapping[str, Any] | str | None = None
+    how: Literal["close", "reset"] = "close"
 
 
 @dataclass(frozen=True)
@@ -109,6 +148,8 @@ class Plan:
 
     stalls: tuple[Stall, ...] = ()
     breaks: Break | None = None
+    hangup: Hangup | None = None
+    no_ids: NoIds = NoIds()
     refuse: Refuse | None = None
     mute: bool = False
     no_audio: bool = False
@@ -133,6 +174,8 @@ class Plan:
         return cls(
             stalls=tuple(fault for fault in listed if isinstance(fault, Stall)),
             breaks=_last(listed, Break),
+            hangup=_last(listed, Hangup),
+            no_ids=_last(listed, NoIds) or NoIds(),
             refuse=_last(listed, Refuse),
             mute=_last(listed, Mute) is not None,
             no_audio=_last(listed, NoAudio) is not None,

@@ -122,12 +122,12 @@ def _echoed(service: Service, body: dict[str, Any]) -> dict[str, str]:
 
 def _check(service: Service, body: dict[str, Any], model: Model | None) -> Order:
     if model is not None:
-        return check(body, model, unified=False)
+        return check(body, model, service.reading, unified=False)
     model = unified_model(body)
     name = str(body.get("model", catalogue.UNIFIED_DEFAULT))
     if name in service.settings.retired:
         raise refusals.retired(name, service.settings.retired[name])
-    return check(body, model, unified=True)
+    return check(body, model, service.reading, unified=True)
 
 
 async def _answer(
@@ -136,6 +136,9 @@ async def _answer(
     plan = job.plan
     if job.refusal is not None:
         return refuse(job.refusal, headers)
+    if plan.hangup is not None:
+        await _break_off(http, job, Break(how=plan.hangup.how))
+        return web.Response()  # to nobody
     if plan.mute:
         await _hang(job)
     if plan.frames.instead is not None:
@@ -163,7 +166,7 @@ async def _finish(response: web.StreamResponse, job: Job, sink: BodySink) -> Non
     for frame in job.plan.frames.after:
         await sink.raw(frame)
     await response.write_eof()
-    job.request.completed = asyncio.get_running_loop().time()
+    job.complete()
     job.finish("served")
 
 

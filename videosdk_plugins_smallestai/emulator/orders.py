@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +20,13 @@ SERVER_RATE = 44100
 SERVER_BACKOFF = 4.0
 """Seconds until ``complete`` where ``complete_backoff_ms`` is absent."""
 
+SERVER_DELAY = 3.0
+"""Seconds until the fragments of a continuation are released where ``max_buffer_delay_ms`` is absent."""
+
 _ID = re.compile(r"[A-Za-z0-9_\-.]{1,128}")
 _FORMATS = ("pcm", "wav")
 _MILLISECONDS = {"complete_backoff_ms": 10000, "max_buffer_flush_ms": 1000, "max_buffer_delay_ms": 5000}
-_BOOLEANS = ("word_timestamps", "math_notation", "continue", "flush", "cancel_request")
+_BOOLEANS = ("word_timestamps", "math_notation", "continue", "flush", "cancel_request", "context_close")
 _TUNING = {"consistency": 1.0, "similarity": 1.0, "enhancement": 2.0}
 
 
@@ -38,6 +42,8 @@ class Order:
         speed: 0.5 to 2.0.
         output_format: ``"pcm"`` or ``"wav"`` (HTTP only).
         complete_backoff: Seconds from the last chunk to ``complete``, as the request asks.
+        buffer_delay: Seconds for which a fragment of a context is buffered at most.
+        flush_delay: The same without a context; ``inf``: until the text ends.
         words: Whether word timestamps are asked for and this voice has them.
     """
 
@@ -48,15 +54,33 @@ class Order:
     speed: float = 1.0
     output_format: str = "pcm"
     complete_backoff: float = SERVER_BACKOFF
+    buffer_delay: float = SERVER_DELAY
+    flush_delay: float = math.inf
     words: bool = False
 
 
-def check(body: Mapping[str, Any], model: Model, *, unified: bool, text: str | None = None) -> Order:
+@dataclass(frozen=True)
+class Reading:
+    """Where sources read the protocol differently: the reading that holds.
+
+    Attributes:
+        zero_is_absent: A 0 in ``complete_backoff_ms`` or ``max_buffer_delay_ms`` counts as an absent field.
+        refuses_other_pools: A voice of another model's pool is refused.
+    """
+
+    zero_is_absent: bool
+    refuses_other_pools: bool
+
+
+def check(
+    body: Mapping[str, Any], model: Model, reading: Reading, *, unified: bool, text: str | None = None
+) -> Order:
     """Check a request body.
 
     Args:
         body: As received.
         model: The model it is for.
+        reading: How the protocol is read.
         unified: Whether it came on a unified route, which knows more fields.
         text: What to speak, where it is not the body's ``text`` (a continuation).
 
@@ -68,7 +92,7 @@ def check(body: Mapping[str, Any], model: Model, *, unified: bool, text: str | N
     voice_id = body.get("voice_id")
     if not isinstance(voice_id, str) or not voice_id:
         raise refusals.missing("voice_id")
-    if not model.has_voice(voice_id):
+    if not (model.has_voice(voice_id) or (catalogue.is_known(voice_id) and not reading.refuses_other_pools)):
         raise refusals.wrong_voice()
     _check_kinds(body)
     _check_tuning(body, model)
@@ -83,7 +107,9 @@ def check(body: Mapping[str, Any], model: Model, *, unified: bool, text: str | N
         sample_rate=_rate(body, model),
         speed=_number(body, "speed", 1.0, 0.5, 2.0),
         output_format=_one_of(body, "output_format", "pcm", _FORMATS),
-        complete_backoff=body.get("complete_backoff_ms", SERVER_BACKOFF * 1000) / 1000,
+        complete_backoff=_wait(body, "complete_backoff_ms", SERVER_BACKOFF, reading),
+        buffer_delay=_wait(body, "max_buffer_delay_ms", SERVER_DELAY, reading),
+        flush_delay=body.get("max_buffer_flush_ms", 0) / 1000 or math.inf,
         words=words and body.get("word_timestamps") is True,
     )
 
@@ -147,7 +173,16 @@ def _check_tuning(body: Mapping[str, Any], model: Model) -> None:
         _number(body, name, 0.0, 0.0, most)
 
 
+def _wait(body: Mapping[str, Any], name: str, default: float, reading: Reading) -> float:
+    """Return a field of milliseconds in seconds."""
+    asked = body.get(name, default * 1000) / 1000
+    return default if reading.zero_is_absent and not asked else float(asked)
+
+
 def _check_unified(body: Mapping[str, Any], text: str) -> None:
+    for name in ("flush", "max_buffer_flush_ms"):
+        if body.get("context_id") is not None and body.get(name) is not None:
+            raise refusals.invalid("custom", name, f"{name} cannot be used together with context_id")
     dicts = body.get("pronunciation_dicts") or []
     for name in dicts if isinstance(dicts, list) else [dicts]:
         if name not in catalogue.PRONUNCIATION_DICTS:
@@ -160,6 +195,8 @@ def _check_unified(body: Mapping[str, Any], text: str) -> None:
 
 
 def _language(body: Mapping[str, Any], model: Model, *, unified: bool) -> str:
+    if "language" not in body and "number_pronunciation_language" not in body:
+        return model.default_language
     default: Any = "en"
     if unified and "number_pronunciation_language" in body:
         default = _one_of(body, "number_pronunciation_language", default, tuple(sorted(model.languages)))

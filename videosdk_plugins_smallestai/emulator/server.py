@@ -11,7 +11,8 @@ from typing import Literal, Self
 from aiohttp import web
 
 from . import http, refusals
-from .catalogue import ROUTE_MODELS, Model, voice_list
+from .catalogue import ROUTE_MODELS, VOICE_LISTS, Model, voice_list
+from .faults import CloseAfter
 from .records import Connection, SpeechRequest
 from .refusals import Refusal
 from .service import Service
@@ -194,7 +195,10 @@ class WavesEmulator(Settings):
 
     async def _voices(self, request: web.Request) -> web.StreamResponse:
         self._authorize(request)
-        return web.json_response(voice_list(self._model(request)))
+        model = VOICE_LISTS.get(request.match_info["model"])
+        if model is None:
+            raise Refusal(404)
+        return web.json_response(voice_list(model))
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         return await self._open(request, ROUTE_MODELS.get(request.match_info["model"]))
@@ -217,8 +221,8 @@ class WavesEmulator(Settings):
         try:
             if not unified and (model is None or not model.streams):
                 raise Refusal(404)
-            await self._admit(request, record, model)
-            return await self._serve(Socket(self._service, record, model, request))
+            close_after = await self._admit(request, record, model)
+            return await self._serve(Socket(self._service, record, model, request, close_after))
         except Refusal as refusal:
             record.status = refusal.status
             raise
@@ -228,16 +232,17 @@ class WavesEmulator(Settings):
             given_up = record.status is None and not self._service.stopping
             record._end(loop.time(), by_client=given_up)
 
-    async def _admit(self, request: web.Request, record: Connection, model: Model | None) -> None:
+    async def _admit(self, request: web.Request, record: Connection, model: Model | None) -> CloseAfter | None:
         self._authorize(request)
         how = self.retired.get(model.name) if model is not None else None
         if isinstance(how, int):
             raise refusals.retired(record.path, how)
-        status = self.handshake(record) if self.handshake is not None else None
-        if status == "hang":
+        answer = self.handshake(record) if self.handshake is not None else None
+        if answer == "hang":
             await asyncio.get_running_loop().create_future()
-        elif status is not None:
-            raise Refusal(status)
+        if isinstance(answer, int):
+            raise Refusal(answer)
+        return answer if isinstance(answer, CloseAfter) else None
 
     async def _serve(self, socket: Socket) -> web.StreamResponse:
         self._sockets.add(socket)

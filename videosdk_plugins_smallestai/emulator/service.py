@@ -9,7 +9,7 @@ from typing import Any
 
 from . import refusals
 from .faults import Plan
-from .orders import Order
+from .orders import Order, Reading
 from .records import Connection, Outcome, SpeechRequest, Transport
 from .refusals import Refusal
 from .settings import Settings
@@ -34,34 +34,76 @@ class Pulse:
 
 
 class Job:
-    """One speech request being served: its record, its speech, its faults, its slot."""
+    """One speech request being served. It writes the request's record.
 
-    def __init__(self, service: Service, request: SpeechRequest, account: str, owner: object) -> None:
+    Args:
+        service: What all requests share.
+        request: The record.
+        owner: Requests of the same owner take one slot together.
+        order: What is asked for; ``None`` where that was refused.
+        speech: What is spoken.
+        refusal: Why it is not served, as far as the body tells.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        request: SpeechRequest,
+        owner: object,
+        order: Order | None,
+        speech: Speech,
+        refusal: Refusal | None,
+    ) -> None:
         self._service = service
-        self._account = account
-        self.owner = owner
+        self._account = request.headers.get("authorization", "")
+        self._owner = owner
         self._holds_slot = False
+        self._plan = Plan()
+        self._refusal = refusal
         self.request = request
-        self.order = Order(request.text, "")
-        self.speech = Speech()
-        self.plan = Plan()
-        self.refusal: Refusal | None = None
+        self.order = order or Order(request.text, "")
+        self.speech = speech
 
     @property
-    def finished(self) -> bool:
-        """Whether the request has its outcome."""
-        return self.request.outcome is not None
+    def plan(self) -> Plan:
+        """Its faults."""
+        return self._plan
 
-    def take_slot(self) -> bool:
-        """Count as in progress; ``False`` if the account has too many."""
-        self._holds_slot = self._service.slots.take(self._account, self.owner, self._service.settings.concurrency)
-        return self._holds_slot
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why it is not served; ``None`` if it is."""
+        return self._refusal
+
+    def admit(self, plan: Plan) -> None:
+        """Begin to be served with these faults, or be refused."""
+        self._plan = plan
+        if plan.refuse is not None:
+            self._refusal = refusals.of_fault(plan.refuse)
+        if self._refusal is None:
+            self._holds_slot = self._service.slots.take(
+                self._account, self._owner, self._service.settings.concurrency
+            )
+            self._refusal = None if self._holds_slot else refusals.busy()
+        if self._refusal is not None:
+            self.finish("refused")
+
+    def count(self, size: int) -> None:
+        """Note that so many bytes of audio have been sent."""
+        now = asyncio.get_running_loop().time()
+        self.request.sent += size
+        self.request.last_sent = now
+        if self.request.first_sent is None:
+            self.request.first_sent = now
+
+    def complete(self) -> None:
+        """Note that ``complete`` has been sent, or that the HTTP body has ended."""
+        self.request.completed = asyncio.get_running_loop().time()
 
     def free_slot(self) -> None:
         """Stop counting as in progress."""
         if self._holds_slot:
             self._holds_slot = False
-            self._service.slots.free(self._account, self.owner)
+            self._service.slots.free(self._account, self._owner)
 
     def abandon(self) -> None:
         """Stop being served, without an outcome as yet: it will never be answered."""
@@ -70,7 +112,7 @@ class Job:
 
     def finish(self, outcome: Outcome) -> None:
         """Note the outcome. The first one stands."""
-        if not self.finished:
+        if self.request.outcome is None:
             self.request.outcome = outcome
         self.free_slot()
         self.abandon()
@@ -122,6 +164,14 @@ class Service:
         self.stopping = False
         self.mistake: Exception | None = None
         self._ids = 0
+
+    @property
+    def reading(self) -> Reading:
+        """How the protocol is read, by the settings."""
+        return Reading(
+            zero_is_absent=self.settings.zero_is_absent,
+            refuses_other_pools=self.settings.mismatched_voices == "refused",
+        )
 
     def next_id(self, prefix: str) -> str:
         """Return a new server id, such as ``task_3``."""
@@ -176,9 +226,11 @@ class Service:
             received=received,
             audio=speech.audio,
         )
-        job = Job(self, request, headers.get("authorization", ""), owner or request)
-        job.order, job.speech, job.refusal = order or job.order, speech, refusal
-        self._admit(job)
+        job = Job(self, request, owner or request, order, speech, refusal)
+        self.requests.append(request)
+        self.open_jobs.add(job)
+        self.changed.fire()
+        job.admit(self._plan(request))
         return job
 
     def _plan(self, request: SpeechRequest) -> Plan:
@@ -187,15 +239,3 @@ class Service:
         except Exception as mistake:  # raised where the user sees it: when the emulator is stopped
             self.mistake = self.mistake or mistake
             return Plan()
-
-    def _admit(self, job: Job) -> None:
-        self.requests.append(job.request)
-        self.open_jobs.add(job)
-        self.changed.fire()
-        job.plan = self._plan(job.request)
-        if job.plan.refuse is not None:
-            job.refusal = refusals.of_fault(job.plan.refuse)
-        if job.refusal is None and not job.take_slot():
-            job.refusal = refusals.busy()
-        if job.refusal is not None:
-            job.finish("refused")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .faults import Fault
+from .faults import CloseAfter, Fault
 from .records import Connection, SpeechRequest
 from .voices import Voice
 
@@ -28,10 +28,17 @@ class Settings:
         serving: Requests on one connection ``"serial"``: in turn, or ``"interleaved"``: all at once.
         concurrency: Requests in progress that an account (a key) may have; one more is refused.
         slot_freed: Whether a request counts until its ``"last_chunk"`` or its ``"complete"``.
+        context_slot: Until when a context counts beyond its releases: until it is ``"closed"`` (by ``continue:
+            false`` or ``context_close``), or for so many seconds after its latest release; ``"served"``: only
+            while a release is in progress. The end of its connection frees it in any case.
         complete: Seconds from the last chunk to ``complete``; ``None``: never; ``"asked"``: as
             ``complete_backoff_ms`` says, 4.0 where it is absent.
         complete_shared: Requests that are queued together on a connection get one ``complete``.
-        close_after_complete: Close the connection after each ``complete``.
+        close_after_complete: Close the connection after the ``complete`` of a request without a context on the
+            ``"unified"`` route, unless a context is open on it; ``True``: after every ``complete`` on every
+            route, those of contexts included; ``False``: never.
+        zero_is_absent: A 0 in ``complete_backoff_ms`` or ``max_buffer_delay_ms`` counts as an absent field, as it
+            does where a server tests the field for truth.
         idle_timeout: Seconds without a message from the client (a ping is none) until the connection is
             timed out; ``None``: never. ``?timeout=`` overrides it. Read anew at each message.
         echo_ids: Whether the client's ids are echoed as ``external_*``.
@@ -39,10 +46,16 @@ class Settings:
             connection's (``"absolute"``); ``None``: no word frames.
         context_complete: Of a continuation: a ``complete`` for each ``"release"``, one for the whole
             ``"context"``, or ``None``.
+        context_ids: The server's ``request_id`` changes with each ``"release"``, or is one for all releases of a
+            ``"connection"``.
+        merge_within: Seconds for which the fragments of a context are collected, from the first one still
+            buffered, before they are released together; a longer ``max_buffer_delay_ms`` holds.
+        mismatched_voices: Whether a voice of another model's pool is ``"spoken"`` or ``"refused"``; a voice that
+            no model has is refused.
         retired: Model id to how its routes answer: a status, or ``"MODEL_DEPRECATED"``.
         fault: Asked once for each request as it arrives: what goes wrong with it.
         handshake: Asked for each WebSocket handshake: a status to refuse it with, ``"hang"`` to never
-            answer it, or ``None``.
+            answer it, a `CloseAfter` to end the connection early, or ``None``.
     """
 
     host: str = "127.0.0.1"
@@ -56,13 +69,18 @@ class Settings:
     serving: Literal["serial", "interleaved"] = "serial"
     concurrency: int | None = None
     slot_freed: Literal["last_chunk", "complete"] = "last_chunk"
+    context_slot: Literal["closed", "served"] | float = "closed"
     complete: float | Literal["asked"] | None = "asked"
     complete_shared: bool = False
-    close_after_complete: bool = False
+    close_after_complete: Literal["unified"] | bool = "unified"
+    zero_is_absent: bool = True
     idle_timeout: float | None = 60.0
     echo_ids: bool = True
     words: Literal["relative", "absolute"] | None = "relative"
     context_complete: Literal["release", "context"] | None = "release"
+    context_ids: Literal["release", "connection"] = "release"
+    merge_within: float = 0.001
+    mismatched_voices: Literal["spoken", "refused"] = "spoken"
     retired: Mapping[str, int | str] = field(default_factory=dict)
     fault: Callable[[SpeechRequest], Fault | Sequence[Fault] | None] | None = None
-    handshake: Callable[[Connection], int | Literal["hang"] | None] | None = None
+    handshake: Callable[[Connection], int | Literal["hang"] | CloseAfter | None] | None = None

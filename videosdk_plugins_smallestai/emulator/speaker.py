@@ -54,21 +54,36 @@ class Speaker:
         self._end = end
         self._lane = Lane()
         self._jobs: list[Job] = []
-        self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._contexts: dict[str | None, Context] = {}
+        self._holding: set[Context] = set()
+        self._shared_id = service.next_id("task")
 
     async def take(self, body: dict[str, Any]) -> None:
         """Take a message from the client."""
-        context = self._contexts.get(body.get("context_id"))
-        if continues(body, context):
+        if self._model is not None and "context_id" in body:
+            # The per-model routes know no contexts: the field is ignored.
+            body = {name: value for name, value in body.items() if name != "context_id"}
+        name = body.get("context_id")
+        context = self._contexts.get(name) if isinstance(name, str | None) else None
+        if body.get("context_close") is True:
+            if context is not None:
+                context.close()
+                self._look_at_slot(context)
+        elif continues(body, context):
             await self._take_fragment(body, context)
         elif body.get("text") != "":
             await self._take_request(body, lambda: self._check(body))
 
+    @property
+    def _account(self) -> str:
+        return self._record.headers.get("authorization", "")
+
     def let_go(self, outcome: Outcome) -> None:
-        """Give every open request its outcome: the connection has ended."""
+        """Give every open request its outcome: the connection has ended, and every context on it."""
         for job in list(self._jobs):
             self._finish(job, outcome)
+        for context in list(self._holding):
+            self._free_slot(context)
 
     async def _take_request(
         self,
@@ -93,10 +108,15 @@ class Speaker:
                 await self._channel.refuse(job.refusal, body)
             return False
         self._jobs.append(job)
-        if self._channel.silent or job.plan.mute:
+        if context is not None:
+            self._hold_slot(context)
+        if job.plan.hangup is not None:
+            self._finish(job, "broken")
+            self._end(job.plan.hangup.how)
+        elif self._channel.silent or job.plan.mute:
             job.abandon()
         else:
-            self._tasks[job] = self._spawn(self._serve(job, context))
+            self._spawn(self._serve(job, context))
         return True
 
     def _check(self, body: dict[str, Any], text: str | None = None) -> Order:
@@ -105,7 +125,7 @@ class Speaker:
         if name in self._settings.retired:
             # A unified route's handshake could not know the model: whatever is set is told by a frame.
             raise refusals.retired(name, "MODEL_DEPRECATED")
-        return check(body, model, unified=self._model is None, text=text)
+        return check(body, model, self._service.reading, unified=self._model is None, text=text)
 
     async def _take_fragment(self, body: dict[str, Any], context: Context | None) -> None:
         text = body.get("text") or ""
@@ -120,82 +140,112 @@ class Speaker:
             await self._take_request(body, check, text=str(text))
             return
         if body.get("cancel_request"):
-            self._cancel(context)
+            if context is not None:
+                context.discard()
             return
         if context is None or context.closed:
             name = body.get("context_id")
             context = self._contexts[name] = Context(older=name is None)
         context.add(body, order)
-        await self._release(context, everything=flushes(body))
-        if context.has_text and context.due < math.inf and (context.timer is None or context.timer.done()):
-            context.timer = self._spawn(self._release_late(context))
-        if context.over and context.spoken and self._policy(context) == "context":
+        due = context.due(self._settings.merge_within)
+        if flushes(body) or due <= asyncio.get_running_loop().time():
+            await self._release(context)
+        elif due < math.inf:
+            self._spawn(self._release_at(context, due))
+        self._look_at_slot(context)
+        if context.closed and context.resting and context.releases and self._policy(context) == "context":
             self._spawn(self._complete_context(context))
 
-    async def _release(self, context: Context, *, everything: bool) -> None:
+    async def _release_at(self, context: Context, due: float) -> None:
+        """Release what is buffered at a ``loop.time()``, unless that was done earlier and newer text is not due."""
+        await sleep_until(due)
+        try:
+            if context.due(self._settings.merge_within) <= due:
+                await self._release(context)
+        except ConnectionError:
+            self._end("client")
+
+    async def _release(self, context: Context) -> None:
         async with context.turn:
-            text = context.take(everything=everything)
-            body = context.body
-            if not text.strip():
+            text, body = context.take(), context.body
+            if not text:
                 return
-            context.spoken = True
-            context.pending += 1
             if not await self._take_request(body, lambda: self._check(body, text), text=text, context=context):
-                context.pending -= 1
+                context.served()
+                self._look_at_slot(context)
 
-    async def _release_late(self, context: Context) -> None:
-        while context.has_text:
-            await sleep_until(context.due)
-            if asyncio.get_running_loop().time() >= context.due:
-                await self._release(context, everything=True)
+    def _hold_slot(self, context: Context) -> None:
+        """Count a context as in progress, beyond its releases."""
+        if self._settings.context_slot != "served" and context not in self._holding:
+            self._service.slots.take(self._account, context, None)
+            self._holding.add(context)
 
-    def _cancel(self, context: Context | None) -> None:
-        if context is None:
+    def _free_slot(self, context: Context) -> None:
+        if context in self._holding:
+            self._holding.remove(context)
+            self._service.slots.free(self._account, context)
+
+    def _look_at_slot(self, context: Context) -> None:
+        """Free a context's slot, or see to it that it will be, if its time has come."""
+        freed = self._settings.context_slot
+        if not context.resting or context not in self._holding:
             return
-        # What it still buffers is dropped with it.
-        self._contexts = {key: other for key, other in self._contexts.items() if other is not context}
-        if context.timer is not None:
-            context.timer.cancel()
-        for job in [job for job in self._jobs if job.owner is context]:
-            if job in self._tasks:
-                self._tasks[job].cancel()
-            self._finish(job, "cancelled")
+        if freed == "closed":
+            if context.closed:
+                self._free_slot(context)
+        elif freed != "served":
+            self._spawn(self._free_slot_later(context, freed))
+
+    async def _free_slot_later(self, context: Context, seconds: float) -> None:
+        releases = context.releases
+        await asyncio.sleep(seconds)
+        if releases == context.releases:
+            self._free_slot(context)
 
     async def _serve(self, job: Job, context: Context | None) -> None:
-        request_id = self._service.next_id("task")
+        request_id = self._server_id(context)
         lane = self._lane
         if self._settings.serving == "interleaved":
             lane = Lane() if context is None else context.lane
         try:
             async with lane.turn(job.request.received) as turn:
-                if job.plan.frames.instead is not None:
-                    await self._send_instead(job, turn)
-                    return
-                absolute = self._settings.words == "absolute"
-                sink = JobSink(self._channel, job, request_id, absolute=absolute)
-                broken = await deliver(job, self._settings, sink, turn)
+                broken = await self._send_audio(job, turn, request_id)
             if context is not None:
-                context.pending -= 1
-            if broken is not None:
+                context.served()
+                self._look_at_slot(context)
+            if job.plan.frames.instead is not None:
+                self._finish(job, "served")
+            elif broken is not None:
                 self._break_off(job, broken)
             else:
                 await self._end_request(job, context, request_id)
         except ConnectionError:
             self._end("client")
 
-    async def _send_instead(self, job: Job, turn: float) -> None:
+    def _server_id(self, context: Context | None) -> str:
+        """Return the server's own id of a request or a release."""
+        if context is not None and self._settings.context_ids == "connection":
+            return self._shared_id
+        return self._service.next_id("task")
+
+    async def _send_audio(self, job: Job, turn: float, request_id: str) -> Break | None:
+        """Send a request's audio, or what a fault sends instead; return the break that has come due."""
         instead = job.plan.frames.instead
+        if instead is None:
+            absolute = self._settings.words == "absolute"
+            sink = JobSink(self._channel, job, request_id, absolute=absolute)
+            return await deliver(job, self._settings, sink, turn)
         await sleep_until(turn + self._settings.first_audio)
-        for frame in [instead] if isinstance(instead, str | bytes) else instead or ():
+        for frame in [instead] if isinstance(instead, str | bytes) else instead:
             await self._channel.send(frame)
-        self._finish(job, "served")
+        return None
 
     def _break_off(self, job: Job, broken: Break) -> None:
         self._finish(job, "broken")
         if broken.how != "silence":
             self._end(broken.how)
             return
-        self._channel.silent = True
+        self._channel.fall_silent()
         for other in self._jobs:
             other.abandon()
 
@@ -208,13 +258,23 @@ class Speaker:
             and await self._wait_to_complete(job.order)
             and self._completes(job, context)
         ):
-            await self._channel.send_status("complete", request_id, job.request.body)
-            job.request.completed = asyncio.get_running_loop().time()
+            ids = not job.plan.no_ids.complete
+            await self._channel.send_status("complete", request_id, job.request.body, ids=ids)
+            job.complete()
         for frame in job.plan.frames.after:
             await self._channel.send(frame)
         self._finish(job, "served")
-        if self._settings.close_after_complete and job.request.completed is not None:
+        if job.request.completed is not None and self._closes_after(context):
             self._end("close")
+
+    def _closes_after(self, context: Context | None) -> bool:
+        """Return whether the connection is closed after the ``complete`` of a request or of a context."""
+        closes = self._settings.close_after_complete
+        if closes != "unified":
+            return closes
+        plain = context is None or context.older
+        contexts_open = any(not other.older and not other.closed for other in self._contexts.values())
+        return self._model is None and plain and not contexts_open
 
     async def _wait_to_complete(self, order: Order) -> bool:
         """Wait until ``complete`` is due; ``False`` if it never is."""
@@ -228,7 +288,7 @@ class Speaker:
         if context is None:
             return not self._settings.complete_shared or self._jobs[-1] is job
         policy = self._policy(context)
-        return policy == "release" or (policy == "context" and context.over)
+        return policy == "release" or (policy == "context" and context.closed and context.resting)
 
     def _policy(self, context: Context) -> Literal["release", "context"] | None:
         policy = self._settings.context_complete
@@ -239,11 +299,10 @@ class Speaker:
         if not await self._wait_to_complete(context.order):
             return
         try:
-            await self._channel.send_status("complete", self._service.next_id("task"), context.body)
+            await self._channel.send_status("complete", self._server_id(context), context.body)
         except ConnectionError:
             self._end("client")
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         job.finish(outcome)
         self._jobs.remove(job)
-        self._tasks.pop(job, None)

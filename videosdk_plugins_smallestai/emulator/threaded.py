@@ -1,4 +1,4 @@
-"""An emulator that runs in a thread of its own, beside the event loops of whoever uses it."""
+"""An emulator that runs in a thread with an event loop of its own, for tests with or without asyncio."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from aiohttp import WSMsgType, web
 from . import refusals
 from .catalogue import Model
 from .channel import Channel
+from .faults import CloseAfter
 from .records import Connection
 from .service import Service
 from .sockets import reset
@@ -29,14 +30,23 @@ class Socket:
         record: The connection's entry in the log.
         model: The route's model; ``None`` on the unified route, where each message names its own.
         request: The handshake.
+        close_after: Ends the connection early; ``None``: it lives until another end.
     """
 
-    def __init__(self, service: Service, record: Connection, model: Model | None, request: web.Request) -> None:
+    def __init__(
+        self,
+        service: Service,
+        record: Connection,
+        model: Model | None,
+        request: web.Request,
+        close_after: CloseAfter | None,
+    ) -> None:
         self.record = record
         self._service = service
         self._settings = service.settings
         self._model = model
         self._request = request
+        self._close_after = close_after
         self._ws = web.WebSocketResponse(autoping=False, autoclose=False, timeout=CLOSE_WAIT, compress=False)
         self._channel = Channel(self._ws, service.settings, service.next_id("ws"))
         self._speaker = Speaker(service, record, model, self._channel, self._spawn, self.end)
@@ -56,6 +66,8 @@ class Socket:
         try:
             async with asyncio.TaskGroup() as self._group:
                 self._spawn(self._receive())
+                if self._close_after is not None:
+                    self._spawn(self._close_later(self._close_after))
                 await self._ended.wait()
                 for task in self._running:
                     task.cancel()
@@ -94,6 +106,16 @@ class Socket:
                 await self._ws.close()
         except (ConnectionError, TimeoutError):
             reset(self._request.transport)
+
+    async def _close_later(self, close_after: CloseAfter) -> None:
+        await asyncio.sleep(close_after.seconds)
+        frame = close_after.frame
+        try:
+            if frame is not None:
+                await self._channel.send(frame if isinstance(frame, str) else json.dumps(frame))
+            self.end(close_after.how)
+        except ConnectionError:
+            self.end("client")
 
     def _idle_error(self) -> str:
         message = f"Connection timed out after {self._idle_timeout() or 0:g} seconds of inactivity"

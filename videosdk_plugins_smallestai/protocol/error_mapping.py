@@ -169,6 +169,10 @@ def _error(
         return RateLimitError(text, status=status, request_id=request_id, retry_after=retry_after)
     if kind is APIConnectionError:
         return APIConnectionError(text, request_id=request_id)
+    if kind is ModelRetiredError:
+        retired = ModelRetiredError(text, status=status, request_id=request_id)
+        retired.told = re.search(_RETIRED, f"{told.code} {told.message}", re.I) is not None
+        return retired
     return kind(text, status=status, request_id=request_id)
 
 
@@ -188,15 +192,17 @@ _WRONG_VOICE = (
     r"voice.{0,60}(invalid|not found|not exist|not available|not supported|unavailable)"
 )
 
+_RETIRED = r"MODEL_DEPRECATED|(model|endpoint|lightning).{0,40}(retired|deprecated|no longer)"
+
 _SPEAKING_TEXT: tuple[tuple[str, type[SmallestAIError]], ...] = (
     (rf"CONTENT_FILTER_BLOCKED|{_WRONG_VOICE}", InvalidRequestError),
-    (r"MODEL_DEPRECATED|(model|endpoint|lightning).{0,40}(retired|deprecated|no longer)", ModelRetiredError),
+    (_RETIRED, ModelRetiredError),
     (r"\b429\b(?! ?char)|concurren|rate.?limit|too many", RateLimitError),
-    (r"\b40[13]\b(?! ?char)|unauthori[sz]ed|forbidden|api.?key|invalid.token|not.entitled|authenticat|credits?\b",
-     AuthenticationError),
+    (r"\b40[13]\b(?! ?char)|unauthori[sz]ed|forbidden|api.?key|invalid.token|not.entitled|authenticat|credits?\b|"
+     r"subscription", AuthenticationError),
     (r"invalid.input|invalid_|too_big|too_small|unrecognized_keys|(invalid|bad).request|validation|is required|"
      r"not supported", InvalidRequestError),
-    (r"inactiv|idle.?time", APIConnectionError),
+    (r"inactivity|idle.?time", APIConnectionError),
 )  # fmt: skip
 """In this order: a text may match several, and the first is the more telling."""
 

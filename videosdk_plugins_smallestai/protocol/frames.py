@@ -1,4 +1,4 @@
-"""Frames and events of the server, read so that nothing in them can do harm: typed values in, never an exception."""
+"""Frames and events of the server, read so that nothing in them does harm: typed values out, never an exception."""
 
 from __future__ import annotations
 

@@ -14,13 +14,7 @@ OPENINGS_LIMIT = 200
 
 def load(raw: str | bytes) -> dict[str, Any] | None:
     """A message as an object; ``None`` for whatever else it may be."""
-    if not isinstance(raw, str):
-        return None
-    return _load(raw)
-
-
-def _load(raw: str) -> dict[str, Any] | None:
-    if _may_nest_deeply(raw):
+    if not isinstance(raw, str) or _may_nest_deeply(raw):
         return None
     try:
         frame = json.loads(raw)

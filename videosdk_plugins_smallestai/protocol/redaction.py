@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-__all__ = ["without_secret", "without_speech"]
+from ..errors import SmallestAIError
+
+__all__ = ["conceal", "without_secret", "without_speech"]
 
 TELLING_RUN = 12
 """Characters of a text, or of a key, that are no coincidence and tell something."""
@@ -36,6 +38,13 @@ def without_speech(message: str, spoken: Iterable[str]) -> str:
     for short in (form for form in forms if len(form) < TELLING_RUN):
         message = message.replace(short, "…")
     return _without_runs(message, forms, "…")
+
+
+def conceal(error: SmallestAIError, spoken: Iterable[str]) -> None:
+    """Take what the service has repeated of some texts out of an error's message and id."""
+    spoken = list(spoken)
+    error.args = tuple(without_speech(str(part), spoken) for part in error.args)
+    error.request_id = without_speech(error.request_id, spoken) if error.request_id else None
 
 
 def _without_runs(text: str, originals: Iterable[str], sign: str) -> str:

@@ -117,7 +117,7 @@ class Failed:
     """Streams ended before their end. All that were lost together are in one event.
 
     Attributes:
-        streams: The streams; nothing more comes for them.
+        streams: The streams; nothing more comes for them. Empty where the connection was lost while none was on it.
         error: Why.
         connection_lost: Whether their connection is gone, so that `open` comes before the next `send`.
         indistinct: Whether they were given up since the server's frames do not tell them apart.
@@ -141,13 +141,19 @@ class ReplyTransport(Protocol):
     """The service as one reply uses it. Every call returns at once.
 
     What comes of a call arrives at the `post` callback that the transport was made with, in the order in which it
-    happened. A stream is one attempt to have a segment spoken (of a continuation: the context, with all its
-    fragments); its number is the caller's choice and never used twice. After `drop` of a stream, or `abandon`,
-    nothing more comes for it: no `Failed` either.
+    happened, and never from within the call itself. A stream is one attempt to have a segment spoken (of a
+    continuation: the context, with all its fragments); its number is the caller's choice and never used twice.
+    After `drop` of a stream, or `abandon`, nothing more comes for it: no `Failed` either.
+
+    A WebSocket belongs to one reply at a time, so that nothing that happens to another reply can touch this one.
     """
 
     def open(self) -> None:
-        """Find out that the service is there, and have a connection to send on. `Opened` or `OpenFailed` follows."""
+        """Find out that the service is there, and have a connection to send on.
+
+        Answered by `Opened` or `OpenFailed`. To be called first, and again after each `Failed` with
+        ``connection_lost``, each `abandon` and each `move_on`, before the next `send`.
+        """
 
     def send(self, stream: int, text: str, *, joined: bool) -> None:
         """Have a text spoken. To be called after `Opened`.
@@ -167,14 +173,24 @@ class ReplyTransport(Protocol):
     def abandon(self) -> None:
         """Give up all streams, and the connection that they share; the server is told to stop."""
 
-    def ping(self) -> None:
-        """Find out whether the connection carries. `Pong` follows, at once where the server answers no pings at all."""
+    def ping(self, stream: int) -> None:
+        """Find out whether the connection of a stream carries both ways.
+
+        `Pong` follows when this ping is answered; at once where the server answers no pings at all, or where
+        there is no connection to ask.
+        """
 
     def move_on(self) -> None:
-        """Take the successor of the model, whose routes are gone; `open` comes next."""
+        """Speak with the successor of the model, whose routes are gone. `open` comes next.
+
+        To be called only after an error whose `ModelRetiredError.successor` names one.
+        """
+
+    def linger(self) -> None:
+        """The reply has ended, but late audio may come: have another connection ready for the next reply."""
 
     def release(self) -> None:
         """The reply waits for nothing more: give the connection back, for the next reply."""
 
     async def aclose(self) -> None:
-        """Give up all that is left, and wait until nothing runs any more."""
+        """Give up all that is left, and wait until nothing of it runs any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,16 +13,13 @@ from hypothesis import strategies as st
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 from videosdk.agents.tokenize.patterns import ABBREVIATIONS_BY_LANG, STRONG_TERMINATORS
 
-from videosdk_plugins_smallestai._old.text import (
-    MAX_SEGMENT,
-    Segment,
-    is_speakable,
-    items_as_segments,
-    segments,
-    split,
-)
+from videosdk_plugins_smallestai.text.cutting import split
+from videosdk_plugins_smallestai.text.segmenter import MAX_SEGMENT, ReplyText, Segment
+from videosdk_plugins_smallestai.text.sentences import is_speakable
+from videosdk_plugins_smallestai.timing import Timing
 
 FLUSH = FlushMarker()
+TIMING = Timing()
 SURROGATE = re.compile("[\ud800-\udfff]")
 STRETCH = re.compile(r"(?:[\W_]){200}")
 Item = str | FlushMarker
@@ -49,6 +46,10 @@ class Items:
         self.closed = True
 
 
+def segments(source: AsyncIterator[Item]) -> AsyncGenerator[Segment, None]:
+    return ReplyText(source, sentence_streaming=True, timing=TIMING).segments()
+
+
 def released(items: Iterable[Item]) -> list[tuple[int, Segment]]:
     """Each segment, with how many items had been taken when it came out."""
 
@@ -65,7 +66,8 @@ def heard(items: Iterable[Item]) -> list[str]:
 
 def heard_as_items(items: Iterable[Item]) -> list[Segment]:
     async def collect() -> list[Segment]:
-        return [segment async for segment in items_as_segments(Items(items))]
+        text = ReplyText(Items(items), sentence_streaming=False, timing=TIMING)
+        return [segment async for segment in text.segments()]
 
     return asyncio.run(collect())
 

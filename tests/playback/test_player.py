@@ -17,11 +17,9 @@ from agent_session import without_silence
 from listening import assert_same
 from virtual_time import run
 
-from videosdk_plugins_smallestai._old.ending import SILENCE
-from videosdk_plugins_smallestai._old.late import LateAudio
-from videosdk_plugins_smallestai._old.playback import Playback, QueueSink, TrackSink
-from videosdk_plugins_smallestai._old.protocol import Audio
 from videosdk_plugins_smallestai.emulator import tone
+from videosdk_plugins_smallestai.playback.player import Player
+from videosdk_plugins_smallestai.playback.sinks import QueueSink, TrackSink
 
 FRAME = 0.02
 """Seconds of a frame."""
@@ -78,13 +76,13 @@ def pieces(pcm: bytes, size: int) -> list[bytes]:
     return [pcm[start : start + size] for start in range(0, len(pcm), size)]
 
 
-async def play(track: Any, pcm: bytes, rate: int = 24000, size: int = 4800) -> Playback:
+async def play(track: Any, pcm: bytes, rate: int = 24000, size: int = 4800) -> Player:
     """Play a reply that comes in pieces of this size."""
-    playback = Playback(TrackSink(track), rate)
+    player = Player(TrackSink(track), rate)
     for piece in pieces(pcm, size):
-        await playback.write(piece)
-    await playback.finish()
-    return playback
+        await player.write(piece)
+    await player.finish()
+    return player
 
 
 # The track's rate
@@ -179,11 +177,11 @@ async def test_odd_sized_writes_reach_the_track_as_whole_samples(size: int, rate
 
 async def test_half_a_sample_at_the_end_of_a_segment_does_not_turn_the_next_into_noise() -> None:
     track = Track()
-    playback = Playback(TrackSink(track), 24000)
-    await playback.write(tone("One.") + b"\x55")
-    playback.end_segment()
-    await playback.write(tone("Two."))
-    await playback.finish()
+    player = Player(TrackSink(track), 24000)
+    await player.write(tone("One.") + b"\x55")
+    player.end_segment()
+    await player.write(tone("Two."))
+    await player.finish()
     assert track.heard.startswith(tone("One.") + tone("Two."))
 
 
@@ -204,12 +202,37 @@ async def test_a_reply_without_audio_adds_no_silence() -> None:
 
 async def test_late_audio_after_the_end_is_heard_and_its_last_frame_filled_again() -> None:
     track = Track()
-    playback = await play(track, tone("abc"))
+    player = await play(track, tone("abc"))
     end = len(track.heard)
-    await playback.write(tone("d")[:1000])
-    await playback.finish()
+    await player.write(tone("d")[:1000])
+    await player.finish()
     assert track.heard[end : end + 1000] == tone("d")[:1000]
     assert len(track.heard) % track.chunk_size == 0
+
+
+async def test_the_last_samples_can_be_heard_before_the_end_is_known() -> None:
+    track = Track()
+    player = Player(TrackSink(track), 24000)
+    await player.write(tone("abc")[:1000])
+    await player.fill_frame()
+    await player.fill_frame()
+    assert track.heard == tone("abc")[:1000].ljust(1920, b"\0")
+    await player.write(tone("d")[:960])
+    await player.finish()
+    assert track.heard[1920:] == tone("d")[:960]
+
+
+async def test_filling_a_frame_of_a_converted_voice_puts_no_silence_into_it() -> None:
+    track = Track()
+    player = Player(TrackSink(track), 16000)
+    voice = sine(0.5, 16000)
+    await player.write(voice[:5001])
+    await player.fill_frame()
+    await player.write(voice[5001:])
+    await player.finish()
+    unbroken = Track()
+    await play(unbroken, voice, 16000)
+    assert_same(track.heard, unbroken.heard)
 
 
 # The first-audio callback
@@ -222,11 +245,11 @@ async def test_the_first_audio_is_announced_once_before_the_first_byte() -> None
     async def announce() -> None:
         heard_before.append(track.heard)
 
-    playback = Playback(TrackSink(track), 24000, on_first_audio=announce)
+    player = Player(TrackSink(track), 24000, on_first_audio=announce)
     assert not heard_before
     for piece in pieces(tone("Hello there."), 960):
-        await playback.write(piece)
-    await playback.finish()
+        await player.write(piece)
+    await player.finish()
     assert heard_before == [b""]
 
 
@@ -235,24 +258,69 @@ async def test_a_callback_that_fails_is_logged_and_costs_no_audio(caplog: pytest
         raise LookupError("the metrics are not there")
 
     track = Track()
-    playback = Playback(TrackSink(track), 24000, on_first_audio=fail)
-    await playback.write(tone("Hello there."))
-    await playback.finish()
+    player = Player(TrackSink(track), 24000, on_first_audio=fail)
+    await player.write(tone("Hello there."))
+    await player.finish()
     assert_same(track.speech, tone("Hello there."))
     [record] = caplog.records
     assert record.levelno == logging.ERROR
     assert "the metrics are not there" in caplog.text
 
 
+async def test_a_callback_that_raises_a_cancellation_of_its_own_does_not_end_the_reply_silently(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def give_up() -> None:
+        raise asyncio.CancelledError("the metrics gave up")
+
+    track = Track()
+    player = Player(TrackSink(track), 24000, on_first_audio=give_up)
+    await player.write(tone("Hello there."))
+    await player.finish()
+    assert_same(track.speech, tone("Hello there."))
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+
+
+async def test_a_callback_that_awaits_a_cancelled_task_does_not_end_the_reply_silently() -> None:
+    async def wait_for_a_cancelled_task() -> None:
+        waiting = asyncio.ensure_future(asyncio.Event().wait())
+        asyncio.get_running_loop().call_soon(waiting.cancel)
+        await waiting
+
+    track = Track()
+    player = Player(TrackSink(track), 24000, on_first_audio=wait_for_a_cancelled_task)
+    await player.write(tone("Hello there."))
+    await player.finish()
+    assert_same(track.speech, tone("Hello there."))
+
+
+async def test_a_reply_that_is_cancelled_while_the_first_audio_is_announced_ends_with_nothing_heard() -> None:
+    announcing = asyncio.Event()
+
+    async def announce() -> None:
+        announcing.set()
+        await asyncio.Event().wait()
+
+    track = Track()
+    player = Player(TrackSink(track), 24000, on_first_audio=announce)
+    writing = asyncio.ensure_future(player.write(tone("Hello there.")))
+    await announcing.wait()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert not track.added
+
+
 async def test_an_interrupt_while_the_first_audio_is_announced_lets_nothing_through() -> None:
     track = Track()
 
     async def interrupt() -> None:
-        playback.close()
+        player.close()
 
-    playback = Playback(TrackSink(track), 24000, on_first_audio=interrupt)
-    await playback.write(tone("Hello there."))
-    await playback.finish()
+    player = Player(TrackSink(track), 24000, on_first_audio=interrupt)
+    await player.write(tone("Hello there."))
+    await player.finish()
     assert not track.added
 
 
@@ -262,12 +330,12 @@ async def test_an_interrupt_while_the_first_audio_is_announced_lets_nothing_thro
 @RATES
 async def test_after_close_nothing_goes_out(rate: int) -> None:
     track = Track()
-    playback = Playback(TrackSink(track), rate)
-    await playback.write(sine(0.5, rate))
+    player = Player(TrackSink(track), rate)
+    await player.write(sine(0.5, rate))
     heard = track.heard
-    playback.close()
-    await playback.write(sine(0.5, rate))
-    await playback.finish()
+    player.close()
+    await player.write(sine(0.5, rate))
+    await player.finish()
     assert heard
     assert_same(track.heard, heard)
 
@@ -279,10 +347,10 @@ async def test_a_reply_that_is_closed_before_its_first_byte_announces_nothing() 
         announced.append(None)
 
     track = Track()
-    playback = Playback(TrackSink(track), 24000, on_first_audio=announce)
-    playback.close()
-    await playback.write(tone("Hello there."))
-    await playback.finish()
+    player = Player(TrackSink(track), 24000, on_first_audio=announce)
+    player.close()
+    await player.write(tone("Hello there."))
+    await player.finish()
     assert not track.added
     assert not announced
 
@@ -292,31 +360,48 @@ async def test_a_reply_that_is_closed_before_its_first_byte_announces_nothing() 
 
 async def test_what_remains_to_be_heard_is_what_was_added_and_not_yet_played() -> None:
     loop = asyncio.get_running_loop()
-    playback = Playback(TrackSink(Track()), 16000)
-    assert playback.remaining == 0
+    player = Player(TrackSink(Track()), 16000)
+    assert player.remaining == 0
     began = loop.time()
-    await playback.write(sine(0.5, 16000))
-    await playback.write(sine(0.5, 16000))
+    await player.write(sine(0.5, 16000))
+    await player.write(sine(0.5, 16000))
     await asyncio.sleep(0.05)
-    assert playback.remaining == pytest.approx(1.0 - (loop.time() - began), abs=0.1)
-    assert playback.seconds == pytest.approx(1.0, abs=0.01)
-    assert playback.gaps == []
+    assert player.remaining == pytest.approx(1.0 - (loop.time() - began), abs=0.1)
+    assert player.seconds == pytest.approx(1.0, abs=0.01)
+    assert player.gaps == []
 
 
 async def test_a_pause_of_the_server_is_a_gap_once_the_listener_has_heard_everything() -> None:
-    playback = Playback(TrackSink(Track()), 24000)
-    await playback.write(sine(0.02, 24000))
+    player = Player(TrackSink(Track()), 24000)
+    await player.write(sine(0.02, 24000))
     await asyncio.sleep(0.1)
-    await playback.write(sine(0.02, 24000))
-    [gap] = playback.gaps
+    await player.write(sine(0.02, 24000))
+    [gap] = player.gaps
     assert gap >= 0.075
-    assert playback.remaining == pytest.approx(0.02, abs=0.02), "the gap was no audio"
+    assert player.remaining == pytest.approx(0.02, abs=0.02), "the gap was no audio"
+
+
+def test_a_pause_stops_the_count_of_what_the_listener_still_has_to_hear() -> None:
+    async def hear() -> None:
+        player = Player(TrackSink(Track()), 24000)
+        await player.write(sine(2.0, 24000))
+        await asyncio.sleep(0.5)
+        player.pause()
+        await asyncio.sleep(30.0)
+        assert player.remaining == pytest.approx(1.5, abs=0.01)
+        player.resume()
+        await asyncio.sleep(0.5)
+        assert player.remaining == pytest.approx(1.0, abs=0.01)
+        assert player.heard_until == pytest.approx(asyncio.get_running_loop().time() + 1.0, abs=0.01)
+        assert player.gaps == []
+
+    run(hear())
 
 
 async def test_nothing_remains_to_be_heard_where_nobody_listens() -> None:
-    playback = Playback(QueueSink(None, 24000), 24000, heard=False)
-    await playback.write(tone("Hello there."))
-    assert playback.remaining is None
+    player = Player(QueueSink(None, 24000), 24000, heard=False)
+    await player.write(tone("Hello there."))
+    assert player.remaining is None
 
 
 # Anything in a track's place
@@ -368,30 +453,11 @@ async def test_a_mock_gets_the_bytes_as_they_are(mock: Any, rate: int) -> None:
 @pytest.mark.parametrize(("track", "heard"), [(None, 1.0), (Track(), 1.0), (Track(sample_rate=48000), 2.0)])
 async def test_an_iterator_gets_the_format_of_the_track_that_it_may_end_on(track: Any, heard: float) -> None:
     sink = QueueSink(track, 24000)
-    playback = Playback(sink, 24000, heard=False)
+    player = Player(sink, 24000, heard=False)
     voice = tone("Hello there.")
-    await playback.write(voice)
-    await playback.finish()
+    await player.write(voice)
+    await player.finish()
     pcm = b"".join(sink.queue.get_nowait() or b"" for _ in range(sink.queue.qsize()))
     assert len(pcm) == pytest.approx(heard * len(voice), abs=2 * 960)
     if track is not None:
         assert not track.added
-
-
-def test_late_audio_that_comes_at_once_is_heard_in_order_and_to_its_last_sample() -> None:
-    track = Track()
-    voice = tone("A whole sentence that comes too late.")[:-100]
-    chunks = [voice[i : i + 4800] for i in range(0, len(voice), 4800)]
-
-    async def hear() -> None:
-        late = LateAudio(Playback(TrackSink(track), 24000), 24000)
-        late.reply_over = True
-        for at_once in (chunks[:1], chunks[1:3], chunks[3:]):
-            for chunk in at_once:
-                late.hear(Audio(chunk))
-            await asyncio.sleep(SILENCE / 2)
-        await asyncio.sleep(2 * SILENCE)
-        await late.aclose()
-
-    run(hear())
-    assert_same(track.heard, voice + bytes(-len(voice) % track.chunk_size))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from videosdk_plugins_smallestai._old.bodies import JSON_LIMIT, PcmBody, SseBody
 from videosdk_plugins_smallestai.emulator import tone
+from videosdk_plugins_smallestai.protocol.http_bodies import JSON_LIMIT, PcmBody, SseBody
 
 PCM = tone("Hello.")[:400]
 

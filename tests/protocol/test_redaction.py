@@ -8,7 +8,8 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videosdk_plugins_smallestai._old.discretion import TELLING_RUN, without_secret, without_speech
+from videosdk_plugins_smallestai import ServerError
+from videosdk_plugins_smallestai.protocol.redaction import TELLING_RUN, conceal, without_secret, without_speech
 
 KEY = 'sk_1234567890"abcdef'
 KEYS = st.text(string.ascii_letters + string.digits, min_size=8, max_size=60)
@@ -52,6 +53,13 @@ def test_a_text_that_is_cut_off_is_replaced_too() -> None:
 
 def test_a_short_text_is_replaced_as_a_whole() -> None:
     assert without_speech("Rejected: Hi Anna.", ["Hi Anna."]) == "Rejected: …"
+
+
+def test_an_error_repeats_nothing_that_was_to_be_spoken() -> None:
+    text = "The account number is 12 34 56 78."
+    error = ServerError(f"Failed: {text}", request_id=f"req {text}")
+    conceal(error, iter([text]))
+    assert str(error) == "Failed: … [request req …]"
 
 
 @given(st.text(min_size=TELLING_RUN), st.text(), st.text())

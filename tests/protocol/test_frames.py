@@ -22,23 +22,28 @@ from videosdk_plugins_smallestai import (
     ServerError,
     SmallestAIError,
 )
-from videosdk_plugins_smallestai._old.diagnosis import error_from, json_error
-from videosdk_plugins_smallestai._old.frames import load
-from videosdk_plugins_smallestai._old.protocol import (
-    Answered,
-    Audio,
-    Complete,
-    Failure,
-    Notice,
-    Word,
-    http_body,
+from videosdk_plugins_smallestai.protocol.error_mapping import error_from, json_error
+from videosdk_plugins_smallestai.protocol.frames import (
+    AudioFrame,
+    CompleteFrame,
+    ErrorFrame,
+    Frame,
+    NoticeFrame,
+    WordFrame,
     parse_frame,
     parse_sse,
+)
+from videosdk_plugins_smallestai.protocol.json_reader import load
+from videosdk_plugins_smallestai.protocol.requests import (
+    close_body,
+    context_close_body,
+    fragment_body,
+    http_body,
     websocket_body,
 )
 from videosdk_plugins_smallestai.settings import Settings
 
-RECORDED = json.loads((Path(__file__).parent / "fixtures" / "frames.json").read_text("utf-8"))
+RECORDED = json.loads((Path(__file__).parent.parent / "fixtures" / "frames.json").read_text("utf-8"))
 """What the service says: WebSocket frames, data of server-sent events, and answers to a POST; and what it means."""
 
 
@@ -52,19 +57,19 @@ def as_sent(value: Any) -> str:
 
 def assert_means(event: object, expected: dict[str, dict[str, Any]]) -> None:
     ((kind, told),) = expected.items()
-    assert type(event).__name__ == kind
-    if isinstance(event, Failure):
+    assert type(event).__name__ == {"Failure": "ErrorFrame"}.get(kind, f"{kind}Frame")
+    if isinstance(event, ErrorFrame):
         ids = {"request_id": event.request_id, "server_id": event.server_id}
         assert ids == {name: told.get(name) for name in ids}
         assert type(event.error).__name__ == told["error"]
         assert (event.error.status, event.error.request_id) == (told.get("status"), told.get("told_id"))
         assert_says(event.error, told["says"])
-    elif isinstance(event, Notice):
+    elif isinstance(event, NoticeFrame):
         assert event.text == told["text"]
-    elif isinstance(event, Audio):
-        assert event == Audio(**told | {"pcm": bytes.fromhex(told["pcm"])})
+    elif isinstance(event, AudioFrame):
+        assert event == AudioFrame(**told | {"pcm": bytes.fromhex(told["pcm"])})
     else:
-        assert event == {"Word": Word, "Complete": Complete}[kind](**told)
+        assert event == {"Word": WordFrame, "Complete": CompleteFrame}[kind](**told)
 
 
 def assert_says(error: SmallestAIError, parts: list[str]) -> None:
@@ -98,14 +103,14 @@ def test_every_recorded_refusal_of_a_post_is_the_error_that_fits(row: dict[str, 
 
 def test_a_binary_frame_is_a_failure_since_it_may_have_been_audio() -> None:
     event = parse_frame(b'{"status":"complete"}\xff')
-    assert isinstance(event, Failure)
+    assert isinstance(event, ErrorFrame)
     assert isinstance(event.error, ServerError)
 
 
 @pytest.mark.parametrize("time", ["NaN", "Infinity", "1" + "0" * 400, "true", '"1.0"', "null"])
 def test_a_word_at_an_impossible_time_is_no_word(time: str) -> None:
     frame = f'{{"status":"word_timestamp","data":{{"word":"a","start":{time},"end":2}}}}'
-    assert isinstance(parse_frame(frame), Notice)
+    assert isinstance(parse_frame(frame), NoticeFrame)
 
 
 anything = st.recursive(
@@ -129,8 +134,8 @@ frame_like = st.recursive(
 
 
 def assert_is_an_event(text: str) -> None:
-    assert isinstance(parse_frame(text, secret=KEY), Answered | Audio | Word | Complete | Failure | Notice)
-    assert isinstance(parse_sse(text, secret=KEY), Answered | Audio | Word | Complete | Failure | Notice)
+    assert isinstance(parse_frame(text, secret=KEY), Frame)
+    assert isinstance(parse_sse(text, secret=KEY), Frame)
     assert isinstance(json_error(None, text, secret=KEY), SmallestAIError)
 
 
@@ -146,7 +151,7 @@ def test_any_json_is_an_event(value: object) -> None:
 
 @given(st.binary())
 def test_any_bytes_are_a_failure(data: bytes) -> None:
-    assert isinstance(parse_frame(data), Failure)
+    assert isinstance(parse_frame(data), ErrorFrame)
 
 
 NASTY = st.sampled_from(["audio", '"audio":"', 'x"audio":"', "\\", '\\"', "A" * 2000, "#audio#", "data", ""])
@@ -179,8 +184,8 @@ def test_a_message_is_read_as_json_wherever_its_audio_stands(
 @given(st.binary(min_size=1))
 def test_audio_comes_out_as_it_was_sent(pcm: bytes) -> None:
     audio = base64.b64encode(pcm).decode()
-    assert parse_frame(json.dumps({"status": "chunk", "data": {"audio": audio}})) == Audio(pcm)
-    assert parse_sse(json.dumps({"audio": audio, "done": False, "status": "206"})) == Audio(pcm)
+    assert parse_frame(json.dumps({"status": "chunk", "data": {"audio": audio}})) == AudioFrame(pcm)
+    assert parse_sse(json.dumps({"audio": audio, "done": False, "status": "206"})) == AudioFrame(pcm)
 
 
 @pytest.mark.slow
@@ -241,8 +246,8 @@ def test_a_message_quotes_at_most_500_characters_of_the_server(said: object) -> 
     text = as_sent(said)
     frame = parse_frame(text)
     event = parse_sse(text)
-    assert isinstance(frame, Failure)
-    assert isinstance(event, Failure)
+    assert isinstance(frame, ErrorFrame)
+    assert isinstance(event, ErrorFrame)
     answer = json_error(500, text)
     for error in (frame.error, event.error, answer):
         quoted = str(error).removeprefix("HTTP 500: ").split(". The service failed")[0]
@@ -272,7 +277,7 @@ def test_a_key_that_the_server_repeats_is_in_no_message(said: object) -> None:
     text = as_sent(said)
     told: list[Any] = [json_error(status, text, request_id=f"req {KEY}", secret=KEY) for status in (None, 401, 500)]
     events = parse_frame(text, secret=KEY), parse_sse(text, secret=KEY)
-    told += [event.error if isinstance(event, Failure) else event for event in events]
+    told += [event.error if isinstance(event, ErrorFrame) else event for event in events]
     for each in told:
         assert KEY not in str(each)
         assert KEY not in repr(each)
@@ -296,6 +301,18 @@ def test_an_idle_close_is_a_broken_connection_and_not_a_refusal() -> None:
     assert isinstance(error, APIConnectionError)
     assert not error.opening
     assert error.request_id == "task_1"
+
+
+def test_an_inactive_subscription_is_no_idle_close() -> None:
+    assert isinstance(error_from(None, "", "Your subscription is inactive"), AuthenticationError)
+
+
+def test_a_model_is_told_to_be_retired_in_words_and_not_by_a_404_alone() -> None:
+    plain = json_error(404, "Not found")
+    told = json_error(404, '{"error_code":"MODEL_DEPRECATED","message":"lightning-v3.1 has been retired."}')
+    assert isinstance(plain, ModelRetiredError)
+    assert isinstance(told, ModelRetiredError)
+    assert (plain.told, told.told) == (False, True)
 
 
 # What we say
@@ -342,7 +359,7 @@ def settings(**changes: Any) -> Settings:
 )
 def test_a_websocket_request_has_exactly_these_fields(changes: dict[str, Any], more: dict[str, Any]) -> None:
     body = websocket_body(settings(**changes), "Hello.", "id_1")
-    assert body == SPEECH | {"request_id": "id_1", "complete_backoff_ms": 0} | more
+    assert body == SPEECH | {"request_id": "id_1", "complete_backoff_ms": 1} | more
 
 
 @pytest.mark.parametrize(
@@ -385,7 +402,45 @@ def test_the_fields_of_the_unified_routes_are_sent_where_they_are_set(
     chosen = settings(model=model, **changes)
     common = SPEECH | {"model": model} | more
     assert http_body(chosen, "Hello.") == common | {"output_format": "pcm"}
-    assert websocket_body(chosen, "Hello.", "id_1") == common | {"request_id": "id_1", "complete_backoff_ms": 0}
+    assert websocket_body(chosen, "Hello.", "id_1") == common | {"request_id": "id_1", "complete_backoff_ms": 1}
+
+
+def test_no_language_is_sent_where_there_is_none() -> None:
+    assert "language" not in websocket_body(settings(language=None), "Hello.", "id_1")
+    assert "language" not in http_body(settings(language=None), "Hello.")
+
+
+CONTEXT = SPEECH | {
+    "model": "lightning_v3.1",
+    "request_id": "id_1",
+    "complete_backoff_ms": 1,
+    "context_id": "c1",
+    "continue": True,
+    "max_buffer_delay_ms": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({}, {}),
+        ({"max_buffer_delay_ms": 0}, {}),
+        ({"max_buffer_delay_ms": 250}, {"max_buffer_delay_ms": 250}),
+        ({"max_buffer_flush_ms": 500}, {}),  # refused together with a context_id
+        ({"word_timestamps": True}, {"word_timestamps": True}),
+    ],
+)
+def test_a_fragment_of_a_continuation_has_exactly_these_fields(
+    changes: dict[str, Any], more: dict[str, Any]
+) -> None:
+    chosen = settings(model="lightning_v3.1", **changes)
+    assert fragment_body(chosen, "Hello.", "id_1", "c1") == CONTEXT | more
+    closing = {name: value for name, value in (CONTEXT | more).items() if name != "text"}
+    assert close_body(chosen, "id_1", "c1") == closing | {"continue": False}
+
+
+def test_a_continuation_is_ended_at_once_by_its_id_alone() -> None:
+    assert context_close_body("c1") == {"context_id": "c1", "context_close": True}
 
 
 @given(st.text())

@@ -1,0 +1,69 @@
+"""What a user sees of the warm connection: prewarm is a promise kept, or a warning, and never an error."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from listening import SEVEN, assert_same, tokens
+from routes import ROUTES, every_websocket
+from staging import MakeStage
+
+from videosdk_plugins_smallestai.emulator import tone
+
+
+@every_websocket
+async def test_the_first_reply_after_prewarm_pays_no_handshake(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
+        await asyncio.gather(s.tts.prewarm(), s.tts.prewarm())
+        await s.tts.prewarm()
+        await s.tts.synthesize("Hello there.")
+        assert len(s.waves.connections) == 1
+        assert_same(s.ear.speech, tone("Hello there."))
+
+
+@every_websocket
+async def test_prewarm_during_a_reply_shares_its_connection(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
+        await asyncio.gather(s.tts.synthesize("Hello there."), s.tts.prewarm())
+        assert len(s.waves.connections) == 1
+
+
+async def test_prewarm_over_http_opens_nothing(stage: MakeStage) -> None:
+    async with stage(ROUTES["http"]) as s:
+        await s.tts.prewarm()
+        assert not s.waves.connections
+
+
+@every_websocket
+async def test_a_failed_prewarm_is_a_warning_and_the_reply_tries_again(
+    stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stage(ROUTES[route], handshake=lambda connection: 403 if connection.number == 0 else None) as s:
+        await s.tts.prewarm()
+        assert "prewarm failed" in caplog.text
+        assert s.errors == []
+        await s.tts.synthesize("Hello there.")
+        assert_same(s.ear.speech, tone("Hello there."))
+        assert s.errors == []
+
+
+@pytest.mark.slow
+@every_websocket
+async def test_a_connection_that_grows_old_in_a_reply_serves_it_to_its_end(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route] | {"max_connection_age_sec": 0.3}, complete=0.0) as s:
+        await s.tts.prewarm()
+        await s.tts.synthesize(tokens(SEVEN))
+        assert_same(s.ear.speech, tone(SEVEN))
+        assert s.errors == []
+
+
+async def test_a_reply_is_one_line_at_debug_and_none_above(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="videosdk_plugins_smallestai")
+    async with stage() as s:
+        await s.tts.synthesize(tokens(SEVEN))
+    [ours] = [record for record in caplog.records if "7 segments" in record.getMessage()]
+    assert ours.levelname == "DEBUG"
+    assert not [r for r in caplog.records if r.name.startswith("videosdk_plugins") and r.levelno > 10]

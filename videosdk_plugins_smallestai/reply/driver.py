@@ -1,0 +1,396 @@
+"""Runs one reply: feeds the machine its events one at a time, and carries its effects out. The only caller of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from ..errors import SmallestAIError
+from ..playback.player import Player
+from ..playback.sinks import FRAME_SECONDS
+from ..text.segmenter import ReplyText
+from ..timing import Timing
+from ..transport.base import ReplyTransport
+from ..words.reply_words import ReplyWords
+from . import effects as fx
+from .machine import ReplyMachine
+
+__all__ = ["ReplyDriver"]
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_WIDTH = 2
+"""Bytes of a sample: the service sends 16-bit PCM."""
+
+_FILL = object()
+"""The event, for the driver itself, that late audio may have left a frame unfinished."""
+
+
+class ReplyDriver:
+    """Speaks one reply. To be made in a running event loop.
+
+    Args:
+        text: The reply's text.
+        connect: Makes the reply's transport, which is to post its events to the given callback.
+        player: Where the audio goes.
+        rate: Sample rate of the service's audio, in Hz.
+        speed: How fast the voice speaks.
+        timing: The waits.
+        words: Tells the reply's words as they are heard; ``None`` where nobody wants them.
+        on_failure: Called at once with the error, before it is raised.
+        run_alone_until: Until then, by the loop's clock, the account allows no request beside another.
+        on_run_alone: Called with such a time when it was found out.
+    """
+
+    def __init__(
+        self,
+        text: ReplyText,
+        connect: Callable[[Callable[[Any], None]], ReplyTransport],
+        player: Player,
+        *,
+        rate: int,
+        speed: float,
+        timing: Timing,
+        words: ReplyWords | None = None,
+        on_failure: Callable[[SmallestAIError], None] | None = None,
+        run_alone_until: float = -math.inf,
+        on_run_alone: Callable[[float], None] | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._text = text
+        self._transport = connect(self._post)
+        self._player = player
+        self._words = words
+        self._timing = timing
+        self._bytes_per_second = rate * SAMPLE_WIDTH
+        self._callbacks = (on_failure, on_run_alone)
+        self._machine = ReplyMachine(
+            units_per_second=self._bytes_per_second, speed=speed, timing=timing, run_alone_until=run_alone_until
+        )
+        self._inbox = _Inbox(self._loop)
+        self._timer: asyncio.TimerHandle | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._reader = _Reader(text, self._post)
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._stopped = False
+        self._lingers = False
+        self._log = _Log(self._loop.time())
+
+    async def run(self) -> None:
+        """Speak. Returns when all audio has gone to the player's sink, or after `stop`.
+
+        Raises:
+            SmallestAIError: Speech could not be produced. What was heard until then is an exact beginning.
+            BaseException: What the caller's text raised.
+        """
+        if self._stopped:
+            return
+        if self._words is not None:
+            self._words.start()
+        self._post(fx.Started())
+        self._work = asyncio.create_task(self._drive())
+        try:
+            await asyncio.wait({self._work, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.wait({self._work})
+            raise
+        if self._work.done() and not self._work.cancelled():
+            self._work.result()
+        if self._ended.done() and not self._stopped:
+            self._ended.result()
+
+    def stop(self) -> None:
+        """End the reply at once. When this returns, no further byte of it reaches the sink."""
+        first_call, self._stopped = not self._stopped, True
+        self._player.close()
+        if self._words is not None:
+            self._words.stop()
+        self._lingers = False
+        if self._work is not None and not self._work.done():
+            for effect in self._machine.handle(fx.Interrupted(), now=self._loop.time(), buffered=0.0):
+                if isinstance(effect, fx.Abandon):
+                    self._transport.abandon()
+            self._work.cancel()
+            if first_call and not self._ended.done():
+                self._log.line("reply, stopped", self._player)
+
+    async def supersede(self) -> None:
+        """The next reply's first byte is about to be played: no late audio may follow, and the last frame is filled."""
+        if not self._lingers or self._stopped:
+            return
+        self._lingers = False
+        self._post(fx.Superseded())
+        await self._player.finish()
+        self._player.close()
+
+    def pause(self) -> None:
+        """The listener hears nothing for a while."""
+        self._player.pause()
+        if self._words is not None:
+            self._words.pause()
+
+    def resume(self) -> None:
+        """The listener hears the reply again."""
+        self._player.resume()
+        if self._words is not None:
+            self._words.resume()
+
+    async def wait_closed(self) -> None:
+        """After `stop`: wait until nothing of it runs any more."""
+        if self._work is not None and self._work is not asyncio.current_task():
+            await asyncio.wait({self._work})
+        if self._words is not None:
+            await self._words.aclose()
+
+    @property
+    def lingers(self) -> bool:
+        """Whether something of it may still come after its end: late audio, or words not yet heard."""
+        return self._lingers or (self._words is not None and self._words.pending)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped."""
+        return self._stopped
+
+    @property
+    def heard_until(self) -> float:
+        """When the listener will have heard all of it, by the loop's clock."""
+        return self._player.heard_until
+
+    def _post(self, event: Any) -> None:
+        self._inbox.put(event)
+
+    async def _drive(self) -> None:
+        try:
+            while not self._machine.over or self._inbox.waiting:
+                event = await self._inbox.get()
+                if event is _FILL:
+                    await self._player.finish()
+                    continue
+                effects = self._machine.handle(event, now=self._loop.time(), buffered=self._player.remaining)
+                for effect in effects:
+                    await self._carry_out(effect)
+        finally:
+            self._set_timer(None)
+            self._inbox.close()
+            await self._reader.aclose()
+            await self._transport.aclose()
+            self._lingers = False
+            if self._machine.dropped:
+                logger.warning(
+                    "Smallest AI: %.2f s of audio came too late to be played: the server had neither said that the "
+                    "segment goes on nor that it was complete, and the next one had begun",
+                    self._machine.dropped / self._bytes_per_second,
+                )
+
+    async def _carry_out(self, effect: fx.Effect) -> None:
+        # The common ones first.
+        if isinstance(effect, fx.Play):
+            if self._words is not None:
+                self._words.add_audio(effect.segment, self._seconds(len(effect.audio)))
+            await self._player.write(bytes(effect.audio))
+            if self._ended.done():
+                self._set_timer(self._loop.time() + self._timing.silence, _FILL)
+        elif isinstance(effect, fx.WakeAt):
+            self._set_timer(effect.at)
+        elif isinstance(effect, fx.TakeText):
+            self._reader.ask()
+        elif isinstance(effect, fx.StopText):
+            self._text.stop()
+        elif isinstance(effect, fx.RunAlone):
+            if (on_run_alone := self._callbacks[1]) is not None:
+                on_run_alone(effect.until)
+        elif isinstance(effect, fx.Emit):
+            if (on_failure := self._callbacks[0]) is not None:
+                on_failure(effect.error)
+        elif isinstance(effect, fx.Begin | fx.End | fx.Restart | fx.PlaceWord | fx.FillFrame):
+            await self._tell_playback(effect)
+        elif isinstance(effect, fx.Done | fx.Fail):
+            await self._end(effect)
+        else:
+            self._call_transport(effect)
+
+    async def _tell_playback(self, effect: fx.Effect) -> None:
+        words = self._words
+        if isinstance(effect, fx.FillFrame):
+            if (self._player.remaining or 0.0) <= FRAME_SECONDS:
+                await self._player.fill_frame()
+        elif isinstance(effect, fx.End):
+            self._player.end_segment()
+            if words is not None:
+                words.end(effect.segment)
+        elif isinstance(effect, fx.Begin):
+            self._log.segments += 1
+            if words is not None:
+                words.begin(effect.segment, effect.text, effect.lead, self._seconds(effect.at))
+        elif isinstance(effect, fx.Restart):
+            self._log.resumes += 1
+            if words is not None:
+                words.restart(effect.segment)
+        elif isinstance(effect, fx.PlaceWord) and words is not None:
+            words.place(
+                effect.segment,
+                effect.word,
+                effect.start,
+                server_id=effect.server_id,
+                heard=self._seconds(effect.heard),
+                stream_began=effect.stream_began + self._seconds(effect.before),
+            )
+
+    def _call_transport(self, effect: fx.Effect) -> None:
+        transport = self._transport
+        if isinstance(effect, fx.Send):
+            transport.send(effect.stream, effect.text, joined=effect.joined)
+        elif isinstance(effect, fx.Open):
+            transport.open()
+        elif isinstance(effect, fx.CloseStream):
+            transport.close_stream(effect.stream)
+        elif isinstance(effect, fx.Drop):
+            transport.drop(effect.stream)
+        elif isinstance(effect, fx.Abandon):
+            transport.abandon()
+        elif isinstance(effect, fx.Ping):
+            transport.ping(effect.stream)
+        elif isinstance(effect, fx.MoveOn):
+            transport.move_on()
+        elif isinstance(effect, fx.Release):
+            transport.release()
+
+    async def _end(self, effect: fx.Done | fx.Fail) -> None:
+        await self._player.finish()
+        if self._words is not None:
+            self._words.finish()
+        if self._ended.done():
+            return
+        if isinstance(effect, fx.Done):
+            self._lingers = effect.lingers
+            if effect.lingers:
+                self._transport.linger()
+            self._log.line("reply", self._player)
+            self._ended.set_result(None)
+        else:
+            self._log.line("reply, failed", self._player)
+            if isinstance(effect.error, SmallestAIError):
+                effect.error.unspoken = effect.unspoken
+            self._ended.set_exception(effect.error)
+            self._ended.exception()  # looked at: whoever was cancelled meanwhile does not want it
+
+    def _seconds(self, size: int) -> float:
+        return size / self._bytes_per_second
+
+    def _set_timer(self, at: float | None, event: Any = None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if at is None else self._loop.call_at(at, self._wake, at, event or fx.Wake())
+
+    def _wake(self, due: float, event: Any) -> None:
+        now = self._loop.time()
+        if now - due > self._timing.stood_still:
+            # What came meanwhile is still in the sockets, and no silence.
+            self._set_timer(now + self._timing.catch_up, event)
+        else:
+            self._timer = None
+            self._post(event)
+
+
+class _Inbox:
+    """The events of one reply, in order, for one reader."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._events: deque[Any] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is one."""
+        return bool(self._events)
+
+    def put(self, event: Any) -> None:
+        """Add one; after `close` it is dropped."""
+        if self._closed:
+            return
+        self._events.append(event)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self) -> Any:
+        """The next one."""
+        while not self._events:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        return self._events.popleft()
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        self._closed = True
+        self._events.clear()
+
+
+class _Reader:
+    """Takes the text segment by segment, in a task of its own, as the machine asks for it."""
+
+    def __init__(self, text: ReplyText, post: Callable[[Any], None]) -> None:
+        self._text = text
+        self._post = post
+        self._asked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def ask(self) -> None:
+        """Take the next segment."""
+        self._asked.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._read())
+
+    async def aclose(self) -> None:
+        """Take nothing more; an item that is being awaited is cancelled."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _read(self) -> None:
+        try:
+            async with aclosing(self._text.segments()) as segments:
+                async for segment in segments:
+                    self._asked.clear()
+                    self._post(fx.TextCame(segment.text, segment.lead))
+                    await self._asked.wait()
+        except Exception as error:  # the caller's own: raised when what was taken before has been spoken
+            self._post(fx.TextFailed(error))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # it is this reply that is cancelled
+            self._post(fx.TextFailed(error))  # something that the text waits for: the caller's own as well
+        else:
+            self._post(fx.TextEnded())
+
+
+class _Log:
+    """What the reply's line in the log says."""
+
+    def __init__(self, started_at: float) -> None:
+        self.segments = 0
+        self.resumes = 0
+        self._started_at = started_at
+
+    def line(self, what: str, player: Player) -> None:
+        """Write it."""
+        first = player.first_audio_at
+        logger.debug(
+            "Smallest AI: %s: first audio %s, %d segments, %.2f s of audio, %d gaps (%.2f s), %d resumes",
+            what,
+            "none" if first is None else f"{first - self._started_at:.3f} s",
+            self.segments,
+            player.seconds,
+            len(player.gaps),
+            sum(player.gaps),
+            self.resumes,
+        )

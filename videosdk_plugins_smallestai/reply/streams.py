@@ -1,0 +1,224 @@
+"""What a reply keeps account of: segments, the audio that came for them, and the attempts that bring it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from ..errors import SmallestAIError
+from ..timing import Timing
+from ..transport.base import Habits
+from .retry import RetryPolicy
+
+__all__ = ["Ended", "Segment", "Stream", "Tape"]
+
+
+class Ended(Enum):
+    """How a segment's end is known."""
+
+    TOLD = auto()
+    GUESSED = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Tape:
+    """The audio of what is asked for again as one: a segment, or all of a continuation. Counted in units (bytes).
+
+    Attributes:
+        anchor: Index of the first segment after the last boundary that is certain: what is lost is asked for again
+            from there.
+        anchor_at: The place of that boundary on the tape.
+        length: Units received; repetitions are not counted.
+        new_at: When the newest unit came; ``None`` before any.
+        attempts: Streams begun since the anchor was set.
+        policy: Counts the failures since the last new unit.
+    """
+
+    anchor: int = 0
+    anchor_at: int = 0
+    length: int = 0
+    new_at: float | None = None
+    attempts: int = 0
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def set_anchor(self, index: int, at: int) -> None:
+        """All audio before ``at`` belongs to segments before ``index``, for certain."""
+        if index > self.anchor:
+            self.anchor, self.anchor_at = index, at
+            self.attempts = 0
+            self.policy.progress()
+
+    def begin_attempt(self) -> None:
+        """It is asked for, once more or for the first time."""
+        self.attempts += 1
+
+    def hear(self, until: int, now: float) -> None:
+        """It is now known up to there."""
+        self.length = until
+        self.new_at = now
+        self.policy.progress()
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """One segment of a reply. Its state is derived from these (see the table in ``machine.py``).
+
+    Attributes:
+        index: Its place in the reply.
+        text: What is spoken.
+        lead: White space between the segment before and this one.
+        tape: Where its audio is counted.
+        stream: The newest attempt to have it spoken; ``None`` before, and between a failure and the next attempt.
+        held: Audio received before its turn.
+        begun: Whether `Begin` was told: its audio is being played, or has been.
+        ended: How its end is known; ``None`` while it is not.
+        error: Why it cannot be spoken.
+        not_before: It is not asked for earlier.
+        waits_for_own: It was refused for a request of ours that was in progress.
+        sent_at: When it was first sent; ``None`` before.
+        in_line_at: When all segments before it had ended; ``None`` before.
+    """
+
+    index: int
+    text: str
+    lead: str
+    tape: Tape
+    stream: Stream | None = None
+    held: list[Any] = field(default_factory=list)
+    begun: bool = False
+    ended: Ended | None = None
+    error: SmallestAIError | None = None
+    not_before: float = 0.0
+    waits_for_own: bool = False
+    sent_at: float | None = None
+    in_line_at: float | None = None
+
+    @property
+    def letters(self) -> int:
+        """Letters and digits, by which the length of its audio is judged."""
+        return sum(map(str.isalnum, self.text))
+
+
+class Stream:
+    """One attempt to have a segment spoken: the audio that it brings, on the segment's tape.
+
+    Attributes:
+        id: Its number.
+        tape: What it fills.
+        first_at: The place on the tape of the first unit that it brings.
+        at: The place on the tape of the next unit that it brings.
+        brought: Whether it has brought anything that was not on the tape.
+        route: Which of the model's routes it was sent on, by number.
+        segments: What was sent on it, in order.
+        sent_at: When the newest of them was sent.
+        audio_at: When its newest audio came; ``None`` before any.
+        longest_pause: Seconds between two chunks, at most.
+        chunks: Chunks of audio that came.
+        accepted: Whether the service has accepted it (HTTP), or has sent audio.
+    """
+
+    joined = False
+    unsure = False
+    """Whether segments were taken for merged, so that nobody knows any more whose audio comes."""
+
+    def __init__(self, number: int, tape: Tape, route: int, habits: Habits, timing: Timing) -> None:
+        self.id = number
+        self.tape = tape
+        self.first_at = self.at = tape.anchor_at
+        self.brought = False
+        self.route = route
+        self.segments: list[Segment] = []
+        self.sent_at = 0.0
+        self.audio_at: float | None = None
+        self.longest_pause = 0.0
+        self.chunks = 0
+        self.accepted = False
+        self._habits = habits
+        self._timing = timing
+
+    @property
+    def unended(self) -> list[Segment]:
+        """What was sent on it and has not ended."""
+        return [segment for segment in self.segments if segment.ended is None]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether what it brings next was received before."""
+        return self.at < self.tape.length
+
+    def send(self, segment: Segment, now: float) -> None:
+        """A segment is sent on it."""
+        self.segments.append(segment)
+        segment.stream = self
+        self.sent_at = now
+        if segment.sent_at is None:
+            segment.sent_at = now
+
+    def accept(self) -> None:
+        """The service has accepted it."""
+        self.accepted = True
+
+    def hear(self, audio: Sequence[Any], server_id: str | None, now: float) -> Sequence[Any]:
+        """Take audio. Returns what of it is new."""
+        if self.audio_at is not None:
+            self.longest_pause = max(self.longest_pause, now - self.audio_at)
+        self.audio_at = now
+        self.chunks += 1
+        self.accepted = True
+        known = self.tape.length - self.at
+        self.at += len(audio)
+        if known > 0:
+            audio = audio[known:]
+        if audio:
+            self.brought = True
+            self.tape.hear(self.at, now)
+        return audio
+
+    def owner(self, server_id: str | None) -> Segment:
+        """The segment to which audio or words with that id belong, if they come now."""
+        return self.segments[0]
+
+    def complete(self, server_id: str | None, now: float) -> bool:
+        """The server says `complete`. Returns whether there had been audio."""
+        if self.audio_at is None:
+            return False
+        self._habits.prompt = now - self.audio_at < self._timing.prompt
+        self.segments[0].ended = self.segments[0].ended or Ended.TOLD
+        return True
+
+    def awaits_first(self, segment: Segment) -> bool:
+        """Whether the segment's first audio is waited for: nothing that has come can be its."""
+        return self.audio_at is None
+
+    def began_at(self, segment: Segment) -> int:
+        """The place on the tape at which a segment's audio begins."""
+        return self.tape.anchor_at
+
+    def indistinct(self, segment: Segment) -> list[Segment]:
+        """The segments whose audio cannot be told apart from that one's, itself included."""
+        return [segment]
+
+    @property
+    def tells_ends(self) -> bool:
+        """Whether a `complete` is likely to come soon after a last chunk."""
+        return bool(self._habits.prompt)
+
+    def was_told(self, segments: list[Segment]) -> bool:
+        """Whether the server has said `complete` for any of them."""
+        return False
+
+    @property
+    def owes(self) -> bool:
+        """Whether more may come, although all that was sent is taken for ended."""
+        return True
+
+    def guess_end(self) -> None:
+        """All that was sent is taken for spoken."""
+        for segment in self.segments:
+            segment.ended = segment.ended or Ended.GUESSED
+
+    def take_back(self) -> None:
+        """It was taken for ended, and there is more."""
+        self.segments[0].ended = None

@@ -1,0 +1,315 @@
+"""Keeps one idle WebSocket ready for the next reply."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+
+from ..errors import APIConnectionError, DroppedError, SmallestAIError
+from ..timing import Timing
+from .connection import Connection
+from .session import Session
+
+__all__ = ["Backoff", "Keeper"]
+
+logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Opens connections, lends each to one reply at a time, and keeps at most one idle one ready.
+
+    `_arrange` decides what is to be done in the background. It runs after whatever has changed, and when the timer
+    that it sets says so. To be used in one event loop.
+
+    Args:
+        session: Where to connect.
+        timing: How long a connection is kept ready, and how soon a failed attempt is repeated.
+        max_age: Seconds after which an idle connection is replaced.
+
+    Attributes:
+        max_age: As given.
+    """
+
+    def __init__(self, session: Session, timing: Timing, max_age: float) -> None:
+        self.max_age = max_age
+        self._session = session
+        self._timing = timing
+        self._path = ""  # of the newest reply
+        self._idle: Connection | None = None
+        self._lent: dict[Connection, bool] = {}  # to whether the next reply can have it
+        self._waiting: list[tuple[str, asyncio.Future[Connection]]] = []
+        self._opening: dict[asyncio.Task[Connection], str] = {}
+        self._serving: dict[asyncio.Task[None], Connection] = {}
+        self._backoff = Backoff(timing)
+        self._warm_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take_idle(self, path: str, *, ahead: bool = False) -> Connection | None:
+        """Lend the idle connection, if there is one on that route.
+
+        Args:
+            path: The route.
+            ahead: Whether another one is to be opened now already, since this one serves a single request.
+        """
+        self._want(path)
+        idle = self._idle
+        if idle is None or idle.path != path or not idle.usable:
+            self._arrange()
+            return None
+        self._idle = None
+        self._lend(idle, ahead=ahead)
+        return idle
+
+    async def take(self, path: str, *, ahead: bool = False) -> Connection:
+        """Lend a connection, which is opened if there is none. Arguments as those of `take_idle`.
+
+        Raises:
+            SmallestAIError: It cannot be opened.
+        """
+        idle = self.take_idle(path, ahead=ahead)
+        if idle is not None:
+            return idle
+        waiting: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self._waiting.append((path, waiting))
+        if [p for p, _ in self._waiting].count(path) > list(self._opening.values()).count(path):
+            self._open(path)
+        try:
+            connection = await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._keep(waiting.result())
+            raise
+        finally:
+            self._waiting = [(p, other) for p, other in self._waiting if other is not waiting]
+        if not connection.usable:  # the service has closed it at once, and perhaps said why
+            raise connection.reason or APIConnectionError(
+                "The service closed the connection as soon as it was open"
+            )
+        self._lend(connection, ahead=ahead)
+        return connection
+
+    def linger(self, connection: Connection) -> None:
+        """Have another connection ready: the next reply may come before this one is given back."""
+        if connection in self._lent:
+            self._want(connection.path)
+            self._lend(connection, ahead=True)
+
+    def give_back(self, connection: Connection) -> None:
+        """Take a connection back from a reply: for the next one, or to close it in the middle of something."""
+        if connection not in self._lent:
+            return  # it has ended meanwhile
+        self._want(connection.path)
+        if not connection.clean:
+            connection.drop()
+            return
+        del self._lent[connection]
+        connection.attach(None)
+        self._keep(connection)
+
+    async def prepare(self, path: str) -> None:
+        """Have a connection ready on a route. One that is in use or being opened will do.
+
+        Raises:
+            SmallestAIError: It cannot be opened.
+        """
+        self._want(path)
+        opening = self._opening_on(path)
+        if opening is None and self._lacks_spare():
+            opening = self._open(path)
+        if opening is None:
+            self._arrange()
+            return
+        await asyncio.wait({opening})  # not cancelled with one of its callers: a reply may wait for it too
+        if opening.cancelled():
+            raise _given_up()
+        opening.result()
+
+    async def aclose(self) -> None:
+        """End every connection and task. The keeper can be used again afterwards."""
+        self._warm_until = 0.0
+        self._arrange()
+        for _, waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(_given_up())
+        tasks = [*self._opening, *self._serving]
+        for opening in self._opening:
+            opening.cancel()
+        for connection in list(self._serving.values()):
+            connection.drop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _arrange(self) -> None:
+        """Do what is due in the background, and set the timer for what is due later."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._warm_until:
+            idle, self._idle = self._idle, None
+            if idle is not None:
+                idle.drop()
+            return
+        due = self._next_attempt()
+        if due is not None and due <= loop.time():
+            self._open(self._path)
+            due = None
+        self._timer = loop.call_at(self._warm_until if due is None else min(due, self._warm_until), self._arrange)
+
+    def _next_attempt(self) -> float | None:
+        """When a connection is to be opened in the background; ``None``: not as things are."""
+        if self._opening_on(self._path) is not None or self._backoff.hopeless:
+            return None
+        if self._lacks_spare():
+            return self._backoff.not_before
+        if self._idle is not None:
+            return max(self._idle.opened_at + self.max_age, self._backoff.not_before)
+        return None
+
+    def _lacks_spare(self) -> bool:
+        """Whether the next reply would find no connection."""
+        idle = self._idle
+        return (idle is None or not idle.usable or idle.path != self._path) and not any(self._lent.values())
+
+    def _opening_on(self, path: str) -> asyncio.Task[Connection] | None:
+        return next((task for task, p in self._opening.items() if p == path), None)
+
+    def _want(self, path: str) -> None:
+        """Keep a connection ready on a route, from now on for `Timing.warm_for`."""
+        self._path = path
+        self._warm_until = _now() + self._timing.warm_for
+
+    def _lend(self, connection: Connection, *, ahead: bool) -> None:
+        self._lent[connection] = not ahead
+        self._arrange()
+
+    def _keep(self, connection: Connection) -> None:
+        """Have a connection idle that no reply has. Of two the newer one is kept."""
+        old = self._idle
+        if not connection.usable or connection.path != self._path or _now() >= self._warm_until:
+            connection.drop()
+        elif old is None or old.path != connection.path or old.opened_at < connection.opened_at:
+            self._idle = connection
+            if old is not None:
+                old.drop()
+        else:
+            connection.drop()
+        self._arrange()
+
+    def _open(self, path: str) -> asyncio.Task[Connection]:
+        self._backoff.attempt()
+        task = asyncio.ensure_future(self._connect(path))
+        self._opening[task] = path
+        task.add_done_callback(self._opened)
+        return task
+
+    async def _connect(self, path: str) -> Connection:
+        socket = await self._session.connect(path)
+        connection = Connection(socket, path, self._session.secret, self._timing, self._ended)
+        serving = asyncio.ensure_future(connection.run())
+        self._serving[serving] = connection
+        serving.add_done_callback(self._served)
+        return connection
+
+    def _opened(self, task: asyncio.Task[Connection]) -> None:
+        path = self._opening.pop(task)
+        if task.cancelled():
+            return
+        waiting = next((w for p, w in self._waiting if p == path and not w.done()), None)
+        error = task.exception()
+        if error is None:
+            logger.debug("Smallest AI: connected, route %s", path)
+            if waiting is not None:
+                waiting.set_result(task.result())
+            else:
+                self._keep(task.result())
+            return
+        if not isinstance(error, SmallestAIError):
+            logger.error("Smallest AI: opening a connection failed", exc_info=error)
+            error = APIConnectionError(f"The connection could not be opened ({type(error).__name__})")
+        self._backoff.fail(_now(), error)
+        if waiting is not None:
+            waiting.set_exception(error)
+        else:
+            logger.debug("Smallest AI: no connection could be made ready: %s", error)
+        self._arrange()
+
+    def _ended(self, connection: Connection) -> None:
+        self._lent.pop(connection, None)
+        if connection is self._idle:
+            self._idle = None
+            logger.debug("Smallest AI: the idle connection is gone: %s", connection.reason)
+        self._backoff.lose(_now(), connection)
+        self._arrange()
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        del self._serving[task]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("Smallest AI: serving a connection failed", exc_info=error)
+
+
+class Backoff:
+    """When the next attempt to have a connection ready may be made.
+
+    Attributes:
+        not_before: By the loop's clock.
+        hopeless: Whether it would be refused again: the service has refused the newest for good.
+    """
+
+    def __init__(self, timing: Timing) -> None:
+        self.not_before = 0.0
+        self.hopeless = False
+        self._timing = timing
+        self._failures = 0  # since a connection was of use
+        self._told: str | None = None
+
+    def attempt(self) -> None:
+        """Note that a connection is being opened."""
+        self.hopeless = False
+
+    def fail(self, now: float, error: SmallestAIError) -> None:
+        """Note that it could not be opened."""
+        self.hopeless = not error.retryable
+        self._put_off(now, self._delay())
+
+    def lose(self, now: float, connection: Connection) -> None:
+        """Note that a connection has ended."""
+        steady = connection.brought_audio or now - connection.opened_at >= self._timing.steady_after
+        if steady:
+            self._failures = 0
+            self.not_before = now
+        if isinstance(connection.reason, DroppedError):
+            return  # by ourselves
+        if self._failures == 0 and connection.idle_told:
+            delay = 0.0
+        elif steady:
+            # Of all instances at once, should it be the service that restarts: spread.
+            delay = random.uniform(0.0, self._timing.reopen[0])
+        else:
+            delay = self._delay()
+            self._warn(connection.reason)
+        self._put_off(now, delay)
+
+    def _delay(self) -> float:
+        delays = self._timing.reopen
+        return delays[min(self._failures, len(delays) - 1)] * random.uniform(0.75, 1.25)
+
+    def _put_off(self, now: float, delay: float) -> None:
+        self._failures += 1
+        self.not_before = now + delay
+
+    def _warn(self, reason: SmallestAIError | None) -> None:
+        """Tell once why the service does not keep a connection open: nobody else may ever hear of it."""
+        told = str(reason)
+        if self._failures and told != self._told:
+            self._told = told
+            logger.warning("Smallest AI: the service closes each connection soon after it was opened: %s", told)
+
+
+def _given_up() -> APIConnectionError:
+    return APIConnectionError("The connection was given up while it was being opened")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,96 @@
+"""How much of a reply the listener has heard: by the track's own count, or by the time that has passed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..framework import frame_time, played_samples, queued_samples, track_format
+
+__all__ = ["PassedTime", "TrackTime"]
+
+
+class TrackTime:
+    """What a track tells about its playing.
+
+    Attributes:
+        advanced: Whether it has played anything since `begin`.
+        tells: Whether it tells how much it has played.
+        played: Samples played since `begin`, earlier replies' included.
+    """
+
+    def __init__(self, track: Any) -> None:
+        self.advanced = False
+        self.tells = False
+        self.played = 0
+        self._track = track
+        self._rate = track_format(track).rate
+        self._seen = 0
+        self._before = 0
+
+    def frame_time(self) -> int | None:
+        """What advances with each frame that is pulled, also with silent ones."""
+        return frame_time(self._track)
+
+    def begin(self) -> None:
+        """A reply's first byte comes: what is still queued is played before it."""
+        seen = played_samples(self._track) if self._rate else None
+        self.tells = seen is not None
+        self._seen = seen or 0
+        self._before = queued_samples(self._track) if self.tells else 0
+
+    def position(self) -> float | None:
+        """Seconds played of what was added since `begin`, or ``None``; negative while older audio plays."""
+        seen = played_samples(self._track) if self.tells else None
+        if seen is None or not self._rate:
+            return None
+        # The framework counts anew for each reply, and the next one may be asked for while this one is still heard.
+        self.played += seen - self._seen if seen >= self._seen else seen
+        self._seen = seen
+        self.advanced = self.played > 0
+        return (self.played - self._before) / self._rate
+
+
+class PassedTime:
+    """What the listener has heard, by the time that has passed. All in seconds.
+
+    Args:
+        now: The loop's clock.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._position = 0.0  # at `_since`
+        self._since = math.inf
+        self._pushed = 0.0
+        self._paused = False
+
+    def begin(self, not_before: float) -> None:
+        """Playing begins now, or later."""
+        self._since = self._now()
+        self._position = min(0.0, self._since - not_before)
+
+    def allow(self, pushed: float) -> None:
+        """So much audio is there by now. Time without audio is lost: it has to be counted before."""
+        self.position()
+        self._pushed = max(self._pushed, pushed)
+
+    def pause(self) -> None:
+        """No time passes until `resume`."""
+        self.position()
+        self._paused = True
+
+    def resume(self) -> None:
+        """Time passes again."""
+        self.position()
+        self._paused = False
+
+    def position(self) -> float:
+        """Seconds heard; negative before the beginning."""
+        now = self._now()
+        if now > self._since:
+            passed = 0.0 if self._paused else now - self._since
+            self._position = min(self._pushed, self._position + passed)
+            self._since = now
+        return self._position
