@@ -15,8 +15,9 @@ from listening import Ear
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import WavesEmulator
+from videosdk_plugins_smallestai.timing import Timing
 
-__all__ = ["MakeStage", "Stage", "make_stage"]
+__all__ = ["MakeStage", "Stage", "impatient", "make_stage"]
 
 
 @dataclass
@@ -32,11 +33,20 @@ class Stage:
 MakeStage = Callable[..., AbstractAsyncContextManager[Stage]]
 
 
+def impatient(timing: Timing | None) -> type[SmallestAITTS]:
+    """The plugin with other waits."""
+    if timing is None:
+        return SmallestAITTS
+    return type("SmallestAITTS", (SmallestAITTS,), {"timing": timing})
+
+
 @asynccontextmanager
-async def make_stage(plugin: dict[str, Any] | None = None, **server: Any) -> AsyncIterator[Stage]:
-    """``async with make_stage(plugin={...}, complete=None, ...) as s``: keywords are the emulator's."""
+async def make_stage(
+    plugin: dict[str, Any] | None = None, *, timing: Timing | None = None, **server: Any
+) -> AsyncIterator[Stage]:
+    """``async with make_stage(plugin={...}, complete=None, ...) as s``: other keywords are the emulator's."""
     async with WavesEmulator(voice="tone", **server) as waves:
-        tts = SmallestAITTS(**({"api_key": "sk_test", "base_url": waves.base_url} | (plugin or {})))
+        tts = impatient(timing)(**({"api_key": "sk_test", "base_url": waves.base_url} | (plugin or {})))
         tts.loop = asyncio.get_running_loop()
         tts.audio_track = Ear()
         stage = Stage(waves, tts, tts.audio_track)

@@ -137,7 +137,9 @@ async def test_after_a_barge_in_the_next_reply_is_heard_at_once_and_whole(
         began = now()
         await s.tts.synthesize(items(again))
         await speaking
-        assert s.ear.first_at - began < FIRST_AUDIO + 0.1
+        # Requests that cannot be told apart are asked for again, one at a time.
+        again_asked = FIRST_AUDIO if route == "websocket" and not server.get("echo_ids", True) else 0.0
+        assert s.ear.first_at - began < FIRST_AUDIO + again_asked + 0.1
         assert_whole(s, "".join(again))
         assert sum(s.ear.gaps) < gaps_on(route, server)
         assert_same(bytes(old.heard), before)

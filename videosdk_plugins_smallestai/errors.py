@@ -45,8 +45,6 @@ class SmallestAIError(RuntimeError):
         text = super().__str__()
         if self.request_id:
             text += f" [request {self.request_id}]"
-        if self.unspoken:
-            text += f" ({len(self.unspoken)} characters taken and not spoken, see .unspoken)"
         return text
 
 

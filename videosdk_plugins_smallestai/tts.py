@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import fields
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import aiohttp
 from videosdk.agents import TTS, FlushMarker
@@ -48,7 +48,12 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     The attributes ``model``, ``voice_id``, ``language``, ``speed``, ``consistency``, ``similarity``,
     ``enhancement``, ``sentence_streaming``, ``timeout``, ``enable_streaming``, ``complete_backoff_ms`` and
     ``max_buffer_flush_ms`` may be assigned between replies; the next reply obeys.
+
+    Attributes:
+        timing: Every wait of the plugin. Not an argument: the tests subclass it to wait less.
     """
+
+    timing: ClassVar[Timing] = Timing()
 
     def __init__(
         self,
@@ -140,8 +145,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._sample_rate = sample_rate
         self._settings(None, {})
         check_positive("max_connection_age_sec", max_connection_age_sec)
-        self._timing = Timing()
-        self._session = Session(base_url, find_key(api_key), self._timing, http_session)
+        self._session = Session(base_url, find_key(api_key), self.timing, http_session)
         self._succession = Succession()
 
         super().__init__(sample_rate=sample_rate, num_channels=1, word_timestamps=word_timestamps)
@@ -153,7 +157,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     def _settle_in(self, max_connection_age: float) -> None:
         self._max_connection_age = max_connection_age
-        self._keeper = Keeper(self._session, self._timing, max_connection_age)
+        self._keeper = Keeper(self._session, self.timing, max_connection_age)
         self._speaking = asyncio.Lock()
         self._replies: set[ReplyDriver] = set()
         self._streams: set[ReplyDriver] = set()
@@ -233,7 +237,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """
         self._settle()
         settings = self._settings(voice_id, kwargs)
-        reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self._timing)
+        reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self.timing)
         if self.audio_track is None or not self.loop:
             logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
@@ -272,7 +276,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """
         self._settle()
         settings = self._settings(kwargs.pop("voice_id", None), kwargs)
-        reply_text = ReplyText(text_stream, sentence_streaming=settings.sentence_streaming, timing=self._timing)
+        reply_text = ReplyText(text_stream, sentence_streaming=settings.sentence_streaming, timing=self.timing)
         sink = QueueSink(self.audio_track, settings.sample_rate)
         live = framework.speaks_through_tts_hook()
         words = self._words(settings) if live else None
@@ -326,7 +330,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             SmallestAIError: The service does not tell. Nothing is emitted: no reply has failed.
         """
         self._settle()
-        return await list_voices(self._session, self._timing)
+        return await list_voices(self._session, self.timing)
 
     async def aclose(self) -> None:
         """End replies in progress, close all connections, and let go of everything. May be called again."""
@@ -357,7 +361,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             self.audio_track,
             lambda event: self.emit("word_spoken", event),
             speed=settings.speed,
-            timing=self._timing,
+            timing=self.timing,
         )
 
     def _reply(
@@ -368,12 +372,12 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         return ReplyDriver(
             text,
             lambda post: make_transport(
-                self._session, self._keeper, self._succession, settings, self._timing, post, joined=joined
+                self._session, self._keeper, self._succession, settings, self.timing, post, joined=joined
             ),
             player,
             rate=settings.sample_rate,
             speed=settings.speed,
-            timing=self._timing,
+            timing=self.timing,
             words=words,
             on_failure=self._tell_failure if emits else None,
             run_alone_until=self._run_alone_until,

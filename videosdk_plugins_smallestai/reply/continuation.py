@@ -188,10 +188,11 @@ class Context(Stream):
     def indistinct(self, segment: Segment) -> list[Segment]:
         """The segments whose audio cannot be told apart from that one's, itself included, in order.
 
-        Those that were sent behind it, and those before it up to the last whose first frame is known.
+        Those that were sent behind it, and those before it up to the last whose first frame is known; since the last
+        certain boundary where fragments were taken for merged.
         """
         first = self._fragments.index(self._of(segment))
-        while self._fragments[first].begins is None and first > 0:
+        while first > 0 and (self.unsure or self._fragments[first].begins is None):
             first -= 1
         return [f.segment for f in self._fragments[first:]]
 

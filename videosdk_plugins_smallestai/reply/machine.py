@@ -285,6 +285,9 @@ class ReplyMachine:
                 self._move_on()
         elif blameless or (isinstance(error, RateLimitError) and self._gives_way(lost[0])):
             policy.note(error)
+        elif error.retryable and self._is_ahead(lost[0]):
+            policy.note(error)
+            lost[0].waits_for_own = True
         elif len(lost) > 1:  # only who was alone is charged
             policy.note(error)
             self._breaks += 1
@@ -309,6 +312,10 @@ class ReplyMachine:
             stream.tape.set_anchor(stream.segments[-1].index + 1, stream.tape.length)
         return lost
 
+    def _is_ahead(self, segment: Segment) -> bool:
+        """Whether it was sent ahead of one that is in progress on another connection, or on this one."""
+        return any(s.index < segment.index for stream in self._streams.values() for s in stream.unended)
+
     def _gives_way(self, refused: Segment) -> bool:
         """The account allows no further request. Whether one of ours is in the way, so that it is no failure."""
         others = [] if self._line.traits.joined else [s for s in self._streams.values() if s.unended]
@@ -316,7 +323,7 @@ class ReplyMachine:
             return False
         self._alone_until = max(self._alone_until, self._now + self._timing.run_alone)
         self._do(fx.RunAlone(self._now + self._timing.run_alone))
-        if any(segment.index < refused.index for stream in others for segment in stream.unended):
+        if self._is_ahead(refused):
             refused.waits_for_own = True
         else:  # what was sent ahead may end only when it has been heard, after this one
             self._give_up(others)
@@ -718,6 +725,6 @@ class ReplyMachine:
             return  # a fallback provider needs all the text that is not taken
         if waiting and self._line.traits.ends_told and not (waiting[0].stream and waiting[0].stream.accepted):
             return  # over HTTP the first request finds out whether the service is there
-        if len(waiting) < (1 if self._now < self._alone_until else AHEAD):
+        if len(waiting) < AHEAD:
             self._ledger.ask()
             self._do(fx.TakeText())

@@ -121,7 +121,12 @@ def judge(f: Facts, t: Timing) -> tuple[Ruling, float | None]:
 
 def likely_end(longest_pause: float, t: Timing) -> float:
     """Seconds of silence that make an end likely in a reply with such pauses."""
-    return min(max(t.silence, PAUSE_FACTOR * longest_pause), t.silence_limit)
+    return max(t.silence, _longer_pause(longest_pause, t))
+
+
+def _longer_pause(longest_pause: float, t: Timing) -> float:
+    """Seconds of silence that are longer than what is usual between two chunks, and than such pauses."""
+    return max(t.ping_soon, min(PAUSE_FACTOR * longest_pause, t.silence_limit))
 
 
 def _hand_over(f: Facts, buffered: float, t: Timing) -> tuple[Ruling, float | None]:
@@ -130,8 +135,10 @@ def _hand_over(f: Facts, buffered: float, t: Timing) -> tuple[Ruling, float | No
         patience, then = t.complete_wait, Ruling.ASK_AGAIN
     elif not f.plausible or (f.asked_again and not f.likely):
         patience, then = t.silence_limit, _too_short(f)
-    else:
-        patience, then = (t.silence_limit if f.mixes else t.ping_soon), Ruling.END
+    elif not f.mixes:
+        patience, then = t.ping_soon, Ruling.END
+    else:  # it may only be pausing this one
+        patience, then = (_longer_pause(f.longest_pause, t) if f.likely else t.silence_limit), Ruling.END
     return _after(max(patience - f.silence, buffered - t.handover), then)
 
 

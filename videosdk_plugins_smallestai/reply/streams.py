@@ -114,7 +114,7 @@ class Stream:
         segments: What was sent on it, in order.
         sent_at: When the newest of them was sent.
         audio_at: When its newest audio came; ``None`` before any.
-        longest_pause: Seconds between two chunks, at most.
+        longest_pause: Seconds between two chunks, at most; what was sent in between has its own time to first audio.
         chunks: Chunks of audio that came.
         accepted: Whether the service has accepted it (HTTP), or has sent audio.
     """
@@ -163,7 +163,7 @@ class Stream:
     def hear(self, audio: Sequence[Any], server_id: str | None, now: float) -> Sequence[Any]:
         """Take audio. Returns what of it is new."""
         if self.audio_at is not None:
-            self.longest_pause = max(self.longest_pause, now - self.audio_at)
+            self.longest_pause = max(self.longest_pause, now - max(self.audio_at, self.sent_at))
         self.audio_at = now
         self.chunks += 1
         self.accepted = True
