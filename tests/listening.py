@@ -16,8 +16,8 @@ FRAME_BYTES = 960
 
 
 @dataclass
-class Ear:
-    """A track that hears in real time: what was added, and where the listener would have heard a gap.
+class RecordingTrack:
+    """Records what is added to it and when, and computes where the listener would have heard a gap.
 
     Independent of the plugin's own idea of time: it looks at what reached the track, and when.
     """

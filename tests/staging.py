@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from listening import Ear
+from listening import RecordingTrack
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import WavesEmulator
@@ -22,11 +22,11 @@ __all__ = ["MakeStage", "Stage", "impatient", "make_stage"]
 
 @dataclass
 class Stage:
-    """A plugin, the server that it speaks to, and the ear that listens."""
+    """A plugin, the server that it speaks to, and the track that it speaks into."""
 
     waves: WavesEmulator
     tts: SmallestAITTS
-    ear: Ear
+    track: RecordingTrack
     errors: list[str] = field(default_factory=list)
 
 
@@ -48,7 +48,7 @@ async def make_stage(
     async with WavesEmulator(voice="tone", **server) as waves:
         tts = impatient(timing)(**({"api_key": "sk_test", "base_url": waves.base_url} | (plugin or {})))
         tts.loop = asyncio.get_running_loop()
-        tts.audio_track = Ear()
+        tts.audio_track = RecordingTrack()
         stage = Stage(waves, tts, tts.audio_track)
         tts.on("error", lambda message: stage.errors.append(message))
         try:

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
-from listening import SEVEN, Ear, assert_same, items, tokens
+from listening import SEVEN, RecordingTrack, assert_same, items, tokens
 from routes import ROUTES, every_route
 from staging import MakeStage, Stage
 
@@ -23,7 +23,7 @@ async def begin(s: Stage, text: str = SEVEN, heard: float = 0.5) -> asyncio.Task
     """Start a reply and listen to the first of it."""
     await s.tts.prewarm()
     speaking = asyncio.ensure_future(s.tts.synthesize(tokens(text)))
-    await s.ear.hears(heard)
+    await s.track.hears(heard)
     return speaking
 
 
@@ -35,7 +35,7 @@ async def test_after_an_interrupt_no_byte_comes_and_the_next_reply_is_at_once(
     async with stage(ROUTES[route], concurrency=concurrency) as s:
         speaking = await begin(s)
         await s.tts.interrupt()
-        old, s.tts.audio_track = s.ear, Ear()
+        old, s.tts.audio_track = s.track, RecordingTrack()
         before = bytes(old.heard)
         began = asyncio.get_running_loop().time()
         await s.tts.synthesize("And now something else.")
@@ -57,10 +57,10 @@ async def test_an_interrupt_on_the_same_track_lets_nothing_of_the_old_reply_thro
     async with stage(ROUTES[route]) as s:
         speaking = await begin(s)
         await s.tts.interrupt()
-        heard = len(s.ear.heard)
+        heard = len(s.track.heard)
         await s.tts.synthesize("And now something else.")
         await speaking
-        assert_same(bytes(s.ear.heard[heard:]).rstrip(b"\0"), tone("And now something else."))
+        assert_same(bytes(s.track.heard[heard:]).rstrip(b"\0"), tone("And now something else."))
 
 
 @every_route
@@ -82,7 +82,7 @@ async def test_a_reply_that_waits_for_text_ends_at_once(stage: MakeStage, route:
 
     async with stage(ROUTES[route]) as s:
         speaking = asyncio.ensure_future(s.tts.synthesize(text()))
-        await s.ear.hears(0.5)
+        await s.track.hears(0.5)
         await s.tts.interrupt()
         async with asyncio.timeout(PROMPT):
             await speaking
@@ -116,7 +116,7 @@ async def test_a_cancelled_caller_leaves_the_plugin_ready(stage: MakeStage, rout
         speaking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await speaking
-        s.tts.audio_track = Ear()
+        s.tts.audio_track = RecordingTrack()
         await s.tts.synthesize("And now something else.")
         assert_same(s.tts.audio_track.speech, tone("And now something else."))
         assert s.errors == []
@@ -140,14 +140,14 @@ async def test_aclose_in_mid_reply_ends_it_and_leaves_the_track_alone(stage: Mak
     async with stage(ROUTES[route]) as s:
         speaking = await begin(s)
         await s.tts.aclose()
-        heard = len(s.ear.heard)
+        heard = len(s.track.heard)
         async with asyncio.timeout(PROMPT):
             await speaking
         await s.tts.aclose()
-        assert len(s.ear.heard) == heard
-        assert s.ear.interrupted == 0
+        assert len(s.track.heard) == heard
+        assert s.track.interrupted == 0
         await s.tts.synthesize("It can be used again.")
-        assert_same(bytes(s.ear.heard[heard:]).rstrip(b"\0"), tone("It can be used again."))
+        assert_same(bytes(s.track.heard[heard:]).rstrip(b"\0"), tone("It can be used again."))
 
 
 @every_route
@@ -157,11 +157,11 @@ async def test_a_stream_is_spared_by_an_interrupt_and_heard_whole(stage: MakeSta
         stream = s.tts.stream_synthesize(items(["This phrase is for the cache, and it is whole."]))
         first = await anext(stream)
         await s.tts.interrupt()
-        heard = len(s.ear.heard)
+        heard = len(s.track.heard)
         cached = first + b"".join([pcm async for pcm in stream])
         await speaking
         assert_same(cached.rstrip(b"\0"), tone("This phrase is for the cache, and it is whole."))
-        assert len(s.ear.heard) == heard
+        assert len(s.track.heard) == heard
 
 
 @every_route
@@ -183,7 +183,7 @@ async def test_each_reply_leaves_one_line_in_the_log_however_it_ends(
         await s.tts.interrupt()
         await s.tts.interrupt()
         await speaking
-        heard = len(s.ear.heard) / 48000
+        heard = len(s.track.heard) / 48000
         await s.tts.synthesize("Yes.")
         with pytest.raises(SmallestAIError):
             await s.tts.synthesize("No.")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import aiohttp
 import pytest
-from listening import SEVEN, Ear, assert_same, tokens
+from listening import SEVEN, RecordingTrack, assert_same, tokens
 from routes import ROUTES, every_route
 from staging import MakeStage, Stage
 
@@ -30,13 +30,13 @@ async def test_a_stream_beside_a_reply_on_a_server_without_ids_is_whole_as_is_th
     phrase, reply = "A phrase is made meanwhile.", "This reply is heard. It has two parts."
     async with stage(**NAMELESS) as s:
         await s.tts.synthesize("It shows that it echoes nothing.")
-        s.tts.audio_track = ear = Ear()
+        s.tts.audio_track = track = RecordingTrack()
         speaking = asyncio.ensure_future(s.tts.synthesize(tokens(reply)))
-        await ear.hears(0.2)
+        await track.hears(0.2)
         pcm = await streamed(s, phrase)
         await speaking
         assert_same(pcm.rstrip(b"\0"), tone(phrase))
-        assert_same(ear.speech, tone(reply))
+        assert_same(track.speech, tone(reply))
         assert s.errors == []
 
 
@@ -45,25 +45,22 @@ async def test_two_at_once_on_a_server_that_turns_out_to_echo_nothing_are_both_w
     async with stage(**NAMELESS) as s:
         pcm, _ = await asyncio.gather(streamed(s, phrase), s.tts.synthesize(tokens(reply)))
         assert_same(pcm.rstrip(b"\0"), tone(phrase))
-        assert_same(s.ear.speech, tone(reply))
+        assert_same(s.track.speech, tone(reply))
         assert s.errors == []
 
 
 @pytest.mark.slow
-async def test_late_completes_of_parts_long_forgotten_change_nothing(
-    stage: MakeStage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.routing.RELEASED_LIMIT", 1)
+async def test_late_completes_of_parts_long_over_change_nothing(stage: MakeStage) -> None:
     async with stage(complete=2.0) as s:
         await s.tts.synthesize(tokens(SEVEN))
-        assert_same(s.ear.speech, tone(SEVEN))
+        assert_same(s.track.speech, tone(SEVEN))
 
 
 async def test_the_longest_delay_of_a_continuation_is_told_to_the_service(stage: MakeStage) -> None:
     async with stage({"model": "lightning_v3.1", "max_buffer_delay_ms": 700}) as s:
         await s.tts.synthesize("Hello there.")
         assert s.waves.requests[0].body["max_buffer_delay_ms"] == 700
-        assert_same(s.ear.speech, tone("Hello there."))
+        assert_same(s.track.speech, tone("Hello there."))
 
 
 async def test_an_interrupt_before_the_text_is_taken_takes_none(stage: MakeStage) -> None:
@@ -76,7 +73,7 @@ async def test_an_interrupt_before_the_text_is_taken_takes_none(stage: MakeStage
 
     async with stage() as s:
         speaking = asyncio.ensure_future(s.tts.synthesize("This is spoken. And it goes on for a while."))
-        await s.ear.hears(0.1)
+        await s.track.hears(0.1)
         waiting = asyncio.ensure_future(s.tts.synthesize(text()))
         await asyncio.sleep(0)
         await s.tts.interrupt()
@@ -88,12 +85,12 @@ async def test_a_connection_that_dies_as_a_request_is_sent_is_opened_anew(stage:
     async with stage() as s:
         await s.tts.prewarm()
         for _ in range(5):  # some find the connection dead, some while they send, some while they wait
-            s.tts.audio_track = ear = Ear()
+            s.tts.audio_track = track = RecordingTrack()
             speaking = asyncio.ensure_future(s.tts.synthesize("It comes back."))
             await asyncio.sleep(0)
             await s.waves.close_connections("reset")
             await speaking
-            assert_same(ear.speech, tone("It comes back."))
+            assert_same(track.speech, tone("It comes back."))
 
 
 async def test_a_handshake_that_is_given_up_is_an_error_of_the_connection() -> None:
@@ -105,13 +102,13 @@ async def test_a_handshake_that_is_given_up_is_an_error_of_the_connection() -> N
 
     async with WavesEmulator(voice="tone", handshake=hang) as waves:
         tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
-        tts.loop, tts.audio_track = asyncio.get_running_loop(), (ear := Ear())
+        tts.loop, tts.audio_track = asyncio.get_running_loop(), (track := RecordingTrack())
         speaking = asyncio.ensure_future(tts.synthesize("Hello."))
         await arrived.wait()
         await tts.aclose()
         with contextlib.suppress(APIConnectionError):
             await speaking
-        assert not ear.heard
+        assert not track.heard
 
 
 async def test_who_warms_up_as_it_is_closed_is_not_kept_waiting() -> None:
@@ -189,10 +186,10 @@ async def test_a_text_whose_source_is_cancelled_ends_there_as_its_caller_would_s
     async with stage(ROUTES[route]) as s, asyncio.timeout(20):
         with pytest.raises(asyncio.CancelledError):
             await s.tts.synthesize(text())
-        assert_same(s.ear.speech, tone("".join(before)))
-        s.tts.audio_track = ear = Ear()
+        assert_same(s.track.speech, tone("".join(before)))
+        s.tts.audio_track = track = RecordingTrack()
         await s.tts.synthesize("The next reply.")
-        assert_same(ear.speech, tone("The next reply."))
+        assert_same(track.speech, tone("The next reply."))
         assert s.errors == []
 
 
@@ -205,9 +202,9 @@ def test_an_object_speaks_in_one_event_loop_after_another(route: str, closed: bo
 
     async def use() -> None:
         async with waves:
-            tts.loop, tts.audio_track = asyncio.get_running_loop(), (ear := Ear())
+            tts.loop, tts.audio_track = asyncio.get_running_loop(), (track := RecordingTrack())
             await asyncio.gather(tts.prewarm(), tts.synthesize("Hello."), tts.synthesize("And again."))
-            heard = bytes(ear.heard)
+            heard = bytes(track.heard)
             for text in ("Hello.", "And again."):  # each waits for the other, in an order of their own
                 assert tone(text) in heard
             if closed:

@@ -11,7 +11,8 @@ import pytest
 from leaks import KEY, assert_has_no_key
 from listening import items
 from routes import ROUTES, every_route, every_websocket
-from staging import MakeStage, Stage
+from staging import MakeStage, Stage, impatient
+from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,
@@ -22,9 +23,9 @@ from videosdk_plugins_smallestai import (
     RateLimitError,
     ServerError,
     SmallestAIError,
-    SmallestAITTS,
 )
 from videosdk_plugins_smallestai.emulator import Frames, Refuse
+from videosdk_plugins_smallestai.timing import Timing
 
 FAST: dict[str, Any] = {"first_audio": 0.0, "real_time_factor": 100.0}
 
@@ -41,20 +42,13 @@ def no_log_record_has_the_key(caplog: pytest.LogCaptureFixture) -> Iterator[None
             assert KEY not in repr(vars(record))
 
 
-@pytest.fixture
-def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the service says first is what the caller gets: without waiting for it to say so three times."""
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.retry.SERVER_DELAYS", ())
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.retry.RATE_DELAYS", ())
-
-
 async def error_of(s: Stage, **call: Any) -> SmallestAIError:
     """The error of a reply, told once in each way."""
     with pytest.raises(SmallestAIError) as caught:
         await s.tts.synthesize(items(["Hello there.", "And on."]), **call)
     assert s.errors == [str(caught.value)]
     assert_has_no_key(caught.value)
-    assert not s.ear.heard
+    assert not s.track.heard
     return caught.value
 
 
@@ -98,9 +92,11 @@ async def test_an_address_without_these_routes(stage: MakeStage, route: str) -> 
         nowhere = s.waves.base_url + "/nowhere"
     async with stage(plugin(route, base_url=nowhere), port=s.waves.port, **FAST) as s:
         error = await error_of(s)
-        assert type(error) is ModelRetiredError
+        assert type(error) is InvalidRequestError, "no model is retired"
         assert error.status == 404
         assert "HTTP 404" in str(error)
+        assert "base_url" in str(error), "says what to check"
+        assert nowhere in str(error)
 
 
 @pytest.mark.parametrize("route", ["unified", "continuations", "sse"])
@@ -120,6 +116,7 @@ async def test_a_voice_that_the_model_does_not_have(stage: MakeStage, route: str
         assert "Invalid Voice ID" in str(error)
         assert "voice_id" in str(error), "says what to check"
         assert error.unspoken.startswith("Hello there.")
+        assert "Hello there." not in str(error)
         assert_told_by(error, route, 400)
 
 
@@ -159,10 +156,10 @@ REFUSALS: list[tuple[int, Any, type[SmallestAIError]]] = [
 
 @every_route
 @pytest.mark.parametrize(("status", "told", "kind"), REFUSALS, ids=[str(row[0]) for row in REFUSALS])
+@in_virtual_time
 async def test_a_refusal_of_any_shape(
     stage: MakeStage,
     route: str,
-    no_retries: None,
     status: int,
     told: Any,
     kind: type[SmallestAIError],
@@ -180,9 +177,8 @@ async def test_a_refusal_of_any_shape(
     ("status", "kind"),
     [(400, InvalidRequestError), (403, AuthenticationError), (429, RateLimitError), (502, ServerError)],
 )
-async def test_a_refused_handshake(
-    stage: MakeStage, no_retries: None, route: str, status: int, kind: type[SmallestAIError]
-) -> None:
+@in_virtual_time
+async def test_a_refused_handshake(stage: MakeStage, route: str, status: int, kind: type[SmallestAIError]) -> None:
     async with stage(plugin(route), handshake=lambda connection: status, **FAST) as s:
         error = await error_of(s)
         assert type(error) is kind
@@ -225,7 +221,8 @@ async def test_a_host_that_does_not_exist(stage: MakeStage, route: str) -> None:
 
 @every_websocket
 @pytest.mark.parametrize("garbage", ["upstream connect error", '{"status":"chunk","data":{"audio":"!"}}', b"\0\1"])
-async def test_a_frame_that_is_none(stage: MakeStage, no_retries: None, route: str, garbage: str | bytes) -> None:
+@in_virtual_time
+async def test_a_frame_that_is_none(stage: MakeStage, route: str, garbage: str | bytes) -> None:
     async with stage(plugin(route), fault=lambda request: Frames(instead=garbage), **FAST) as s:
         error = await error_of(s)
         assert type(error) is ServerError
@@ -234,9 +231,8 @@ async def test_a_frame_that_is_none(stage: MakeStage, no_retries: None, route: s
 
 @pytest.mark.parametrize("route", ["http", "sse"])
 @pytest.mark.parametrize("body", [f'{{"error":"No speech for {KEY}"}}', f'{{"message":"No speech for {KEY}"}}'])
-async def test_json_with_a_good_status_instead_of_speech(
-    stage: MakeStage, no_retries: None, route: str, body: str
-) -> None:
+@in_virtual_time
+async def test_json_with_a_good_status_instead_of_speech(stage: MakeStage, route: str, body: str) -> None:
     async with stage(plugin(route), fault=lambda request: Frames(instead=body), **FAST) as s:
         error = await error_of(s)
         assert type(error) is ServerError
@@ -246,9 +242,8 @@ async def test_json_with_a_good_status_instead_of_speech(
 
 @pytest.mark.parametrize("route", ["http", "sse"])
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/plain", "text/event-stream"])
-async def test_a_page_instead_of_speech_is_not_played(
-    stage: MakeStage, no_retries: None, route: str, kind: str
-) -> None:
+@in_virtual_time
+async def test_a_page_instead_of_speech_is_not_played(stage: MakeStage, route: str, kind: str) -> None:
     page = Frames(instead="<html>Please log in to the network</html>", content_type=kind)
     async with stage(plugin(route), fault=lambda request: page, **FAST) as s:
         error = await error_of(s)
@@ -256,7 +251,8 @@ async def test_a_page_instead_of_speech_is_not_played(
         assert "Please log in" in str(error)
 
 
-async def test_an_error_among_the_events(stage: MakeStage, no_retries: None) -> None:
+@in_virtual_time
+async def test_an_error_among_the_events(stage: MakeStage) -> None:
     events = 'data: {"status":"500","done":true,"error":"Out of memory"}\n\n'
     fault = Frames(instead=events, content_type="text/event-stream")
     async with stage(plugin("sse"), fault=lambda request: fault, **FAST) as s:
@@ -296,10 +292,9 @@ async def test_a_failed_prewarm_is_a_warning_without_the_key(
         assert "HTTP 401" in ours[0].getMessage()
 
 
-async def test_a_list_of_voices_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.voices.TIMEOUT", 0.2)
+async def test_a_list_of_voices_that_never_comes() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        tts = SmallestAITTS(api_key=KEY, base_url=f"http://127.0.0.1:{mute.getsockname()[1]}")
+        tts = impatient(Timing(voices=0.2))(api_key=KEY, base_url=f"http://127.0.0.1:{mute.getsockname()[1]}")
         with pytest.raises(APITimeoutError, match=r"within 0\.2 s") as caught:
             await tts.voices()
         assert_has_no_key(caught.value)

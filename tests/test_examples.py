@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import videosdk.agents
-from listening import FRAME_BYTES, Ear, assert_same
+from listening import FRAME_BYTES, RecordingTrack, assert_same
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Refuse, WavesEmulator, tone
@@ -132,11 +132,11 @@ async def test_two_voices_lose_no_word_of_a_streamed_reply(streaming: bool, fail
             for voice, waves in ((ReturningTTS, first), (SmallestAITTS, second))
         ]
         async with WholeFallbackTTS(voices) as tts:
-            tts.loop, tts.audio_track = asyncio.get_running_loop(), (ear := Ear())
+            tts.loop, tts.audio_track = asyncio.get_running_loop(), (track := RecordingTrack())
             await tts.synthesize(tokens())
         said = [[r.text for r in waves.requests if r.outcome == "served"] for waves in (first, second)]
     assert " ".join(said[0] + said[1]) == text
-    assert_same(ear.heard, b"".join(whole_frames(b"".join(map(tone, texts))) for texts in said))
+    assert_same(track.heard, b"".join(whole_frames(b"".join(map(tone, texts))) for texts in said))
 
 
 def whole_frames(pcm: bytes) -> bytes:

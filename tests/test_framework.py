@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from agent_session import PROMPT, without_silence
-from listening import Ear, assert_same, items
+from listening import RecordingTrack, assert_same, items
 from routes import ROUTES, every_route, every_websocket
 from staging import MakeStage, Stage
 from videosdk.agents import TTS, FallbackTTS, FlushMarker, JobContext, Pipeline, RoomOptions, run_tts
@@ -27,6 +27,7 @@ from videosdk.agents.speech_generation import SpeechGeneration
 
 from videosdk_plugins_smallestai import SmallestAIError
 from videosdk_plugins_smallestai.emulator import Break, Mute, SpeechRequest, Stall, tone
+from videosdk_plugins_smallestai.timing import Timing
 
 QUICK: dict[str, Any] = {"first_audio": 0.05, "real_time_factor": 20.0}
 """The server's pace where pace is not the subject."""
@@ -363,11 +364,13 @@ async def test_over_http_the_backup_speaks_all_but_the_first_part_when_the_servi
 
 @every_route
 async def test_the_backup_speaks_all_that_was_not_yet_taken_when_the_service_never_answers(
-    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
+    stage: MakeStage, route: str
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.watchdog.FIRST_AUDIO_TIMEOUT", 0.7)
     plugin = ROUTES[route] | {"timeout": 0.7}
-    async with stage(plugin, fault=lambda request: Mute()) as s, with_a_backup(s) as safety:
+    async with (
+        stage(plugin, timing=Timing(first_audio=0.7), fault=lambda request: Mute()) as s,
+        with_a_backup(s) as safety,
+    ):
         async with asyncio.timeout(3.0):
             await safety.speak(items(PARTS))
         taken = len(PARTS) - len(safety.backup.texts)
@@ -505,7 +508,7 @@ async def test_a_phrase_that_fails_is_not_stored_and_can_be_fetched_again(stage:
         s.waves.fault = None
         assert_same(without_silence(await cache.fetch("One moment.")), tone("One moment."))
         assert s.errors == [], "no reply has failed"
-        assert not s.ear.heard
+        assert not s.track.heard
 
 
 @pytest.mark.parametrize("rate", [16000, 24000])
@@ -604,8 +607,8 @@ async def test_a_plain_fake_in_the_place_of_a_track_hears_a_reply_of_the_speech_
     stage: MakeStage,
 ) -> None:
     async with stage(**QUICK) as s:
-        speech = SpeechGeneration(tts=s.tts, audio_track=s.ear)
-        speech.set_audio_track(s.ear)
+        speech = SpeechGeneration(tts=s.tts, audio_track=s.track)
+        speech.set_audio_track(s.track)
         await speech.synthesize("Hello there.")
-        assert isinstance(s.tts.audio_track, Ear)
-        assert_same(without_silence(bytes(s.ear.heard)), tone("Hello there."))
+        assert isinstance(s.tts.audio_track, RecordingTrack)
+        assert_same(without_silence(bytes(s.track.heard)), tone("Hello there."))

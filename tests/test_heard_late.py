@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, closing
 
 import pytest
-from listening import SEVEN, Ear, assert_same, items, tokens
+from listening import SEVEN, RecordingTrack, assert_same, items, tokens
 from routes import ROUTES, every_route, every_websocket
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
@@ -71,9 +71,9 @@ async def test_a_finished_sentence_is_heard_while_the_model_calls_a_tool(stage: 
     async with stage(ROUTES[route]) as s:
         await s.tts.prewarm()
         await s.tts.synthesize(aiter(text))
-        assert s.ear.first_at - text.before_pause[0] < RELEASED_AFTER + FIRST_AUDIO + MARGIN
+        assert s.track.first_at - text.before_pause[0] < RELEASED_AFTER + FIRST_AUDIO + MARGIN
         assert s.waves.requests[0].text.strip() == CHECK
-        assert_same(s.ear.speech, tone(text.text))
+        assert_same(s.track.speech, tone(text.text))
         assert s.errors == []
 
 
@@ -84,9 +84,9 @@ async def test_a_sentence_that_ends_in_a_number_is_heard_a_second_later(stage: M
     async with stage(ROUTES[route]) as s:
         await s.tts.prewarm()
         await s.tts.synthesize(aiter(text))
-        waited = s.ear.first_at - text.before_pause[0]
+        waited = s.track.first_at - text.before_pause[0]
         assert waited < NUMBER_RELEASED_AFTER + FIRST_AUDIO + MARGIN
-        assert_same(s.ear.speech, tone(text.text))
+        assert_same(s.track.speech, tone(text.text))
 
 
 @every_route
@@ -99,8 +99,8 @@ async def test_a_price_whose_tokens_come_half_a_second_apart_is_spoken_in_one(st
         await s.tts.prewarm()
         await s.tts.synthesize(aiter(text))
         assert s.waves.requests[0].text.strip() == "It will cost you just $3.50 today."
-        assert s.ear.first_at - text.before_pause[1] < RELEASED_AFTER + FIRST_AUDIO + MARGIN
-        assert_same(s.ear.speech, tone(text.text))
+        assert s.track.first_at - text.before_pause[1] < RELEASED_AFTER + FIRST_AUDIO + MARGIN
+        assert_same(s.track.speech, tone(text.text))
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ async def test_a_sentence_in_any_script_is_heard_at_once(stage: MakeStage, route
     async with stage(ROUTES[route]) as s:
         await s.tts.prewarm()
         await s.tts.synthesize(aiter(text))
-        assert s.ear.first_at - text.before_pause[0] < RELEASED_AFTER + FIRST_AUDIO + MARGIN
-        assert_same(s.ear.speech, tone(text.text))
+        assert s.track.first_at - text.before_pause[0] < RELEASED_AFTER + FIRST_AUDIO + MARGIN
+        assert_same(s.track.speech, tone(text.text))
         assert s.errors == []
 
 
@@ -170,14 +170,14 @@ async def test_a_busy_account_costs_half_a_second_after_a_reply_that_has_ended(
     async with stage(ROUTES["continuations"], complete=0.0, context_complete=marks) as s:
         await s.tts.prewarm()
         await s.tts.synthesize(items([CHECK, "Your order ships tomorrow."]))
-        await asyncio.sleep(s.ear.ends_at - now())
+        await asyncio.sleep(s.track.ends_at - now())
         spoken = len(s.waves.requests)
         s.waves.fault = lambda request: Refuse(429) if request.number == spoken else None
-        s.ear = s.tts.audio_track = Ear()
+        s.track = s.tts.audio_track = RecordingTrack()
         began = now()
         await s.tts.synthesize(items([CHECK]))
-        assert s.ear.first_at - began < 0.5 + FIRST_AUDIO + MARGIN
-        assert_same(s.ear.speech, tone(CHECK))
+        assert s.track.first_at - began < 0.5 + FIRST_AUDIO + MARGIN
+        assert_same(s.track.speech, tone(CHECK))
         assert s.errors == []
 
 
@@ -234,16 +234,16 @@ async def test_a_busy_account_costs_half_a_second_after_a_connection_that_was_de
         await asyncio.sleep(0.1)
         begin.set()
         await speaking
-        assert_same(s.ear.speech, tone(CHECK))
+        assert_same(s.track.speech, tone(CHECK))
         await asyncio.sleep(10.0)  # longer than the service may still count the request as in progress
         spoken = len(server.waves.requests)
         server.waves.fault = lambda request: Refuse(429) if request.number == spoken else None
-        s.ear = s.tts.audio_track = Ear()
+        s.track = s.tts.audio_track = RecordingTrack()
         began = now()
         async with asyncio.timeout(30.0):
             await s.tts.synthesize(items([CHECK]))
-        assert s.ear.first_at - began < 0.5 + FIRST_AUDIO + MARGIN
-        assert_same(s.ear.speech, tone(CHECK))
+        assert s.track.first_at - began < 0.5 + FIRST_AUDIO + MARGIN
+        assert_same(s.track.speech, tone(CHECK))
         assert s.errors == []
 
 
@@ -256,13 +256,13 @@ async def test_a_stream_that_is_cancelled_is_not_heard_in_the_live_reply(
     async with stage(ROUTES[route], complete=complete, serving="interleaved") as s:
         await s.tts.prewarm()
         speaking = asyncio.ensure_future(s.tts.synthesize(tokens(SEVEN, 0.03)))
-        await s.ear.hears(1.0)
+        await s.track.hears(1.0)
         stream = s.tts.stream_synthesize(items(["This phrase is meant for the cache, and nobody waits for it."]))
         assert await anext(stream)
         await stream.aclose()
         await speaking
-        assert_same(s.ear.speech, tone(SEVEN))
-        assert sum(s.ear.gaps) < 0.1
+        assert_same(s.track.speech, tone(SEVEN))
+        assert sum(s.track.gaps) < 0.1
         assert s.errors == []
 
 
@@ -279,10 +279,10 @@ async def test_one_frame_without_an_id_costs_the_next_reply_nothing(
     async with stage(ROUTES[route], complete=complete, fault=fault) as s:
         await s.tts.prewarm()
         await s.tts.synthesize(items([CHECK, "Your order ships tomorrow.", "It comes on Friday."]))
-        assert_same(s.ear.speech, tone(CHECK + "Your order ships tomorrow. It comes on Friday."))
-        await asyncio.sleep(s.ear.ends_at - now())
-        s.ear = s.tts.audio_track = Ear()
+        assert_same(s.track.speech, tone(CHECK + "Your order ships tomorrow. It comes on Friday."))
+        await asyncio.sleep(s.track.ends_at - now())
+        s.track = s.tts.audio_track = RecordingTrack()
         await s.tts.synthesize(tokens(SEVEN, 0.03))
-        assert_same(s.ear.speech, tone(SEVEN))
-        assert sum(s.ear.gaps) < 0.1
+        assert_same(s.track.speech, tone(SEVEN))
+        assert sum(s.track.gaps) < 0.1
         assert s.errors == []

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from listening import SEVEN, Ear, assert_same, items, tokens
+from listening import SEVEN, RecordingTrack, assert_same, items, tokens
 from routes import ROUTES, SECONDARY
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
@@ -82,8 +82,8 @@ def now() -> float:
 
 
 def assert_whole(s: Stage, text: str) -> None:
-    assert_same(s.ear.speech, tone(text))
-    assert len(s.ear.heard) % s.ear.chunk_size == 0
+    assert_same(s.track.speech, tone(text))
+    assert len(s.track.heard) % s.track.chunk_size == 0
     assert s.errors == []
 
 
@@ -96,8 +96,8 @@ async def test_seven_segments_are_heard_whole_and_without_a_gap(
         await s.tts.prewarm()
         await s.tts.synthesize(tokens(SEVEN, 0.03))
         assert_whole(s, SEVEN)
-        assert sum(s.ear.gaps) < gaps_on(route, server)
-        assert now() - s.ear.ends_at < gaps_on(route, server), "the end is known before it is heard"
+        assert sum(s.track.gaps) < gaps_on(route, server)
+        assert now() - s.track.ends_at < gaps_on(route, server), "the end is known before it is heard"
 
 
 @every_kind
@@ -117,7 +117,7 @@ async def test_a_break_in_mid_sentence_is_not_heard(stage: MakeStage, route: str
         await s.tts.synthesize(tokens(SEVEN, 0.03))
         assert attempts[-1].outcome == "broken"
         assert_whole(s, SEVEN)
-        assert sum(s.ear.gaps) < SOME_GAP
+        assert sum(s.track.gaps) < SOME_GAP
 
 
 @every_kind
@@ -129,18 +129,18 @@ async def test_after_a_barge_in_the_next_reply_is_heard_at_once_and_whole(
     async with stage(ROUTES[route], **server) as s:
         await s.tts.prewarm()
         speaking = asyncio.ensure_future(s.tts.synthesize(tokens(SEVEN, 0.03)))
-        await s.ear.hears(2.0)
+        await s.track.hears(2.0)
         await s.tts.interrupt()
-        old, s.ear = s.ear, Ear()
-        s.tts.audio_track = s.ear
+        old, s.track = s.track, RecordingTrack()
+        s.tts.audio_track = s.track
         before = bytes(old.heard)
         began = now()
         await s.tts.synthesize(items(again))
         await speaking
         # Requests that cannot be told apart are asked for again, one at a time.
         again_asked = FIRST_AUDIO if route == "websocket" and not server.get("echo_ids", True) else 0.0
-        assert s.ear.first_at - began < FIRST_AUDIO + again_asked + 0.1
+        assert s.track.first_at - began < FIRST_AUDIO + again_asked + 0.1
         assert_whole(s, "".join(again))
-        assert sum(s.ear.gaps) < gaps_on(route, server)
+        assert sum(s.track.gaps) < gaps_on(route, server)
         assert_same(bytes(old.heard), before)
         assert_same(before, tone(SEVEN)[: len(before)])

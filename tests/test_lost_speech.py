@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Literal
 
 import pytest
-from listening import Ear, assert_same, items
+from listening import RecordingTrack, assert_same, items
 from routes import ROUTES, every_route, every_websocket
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
@@ -24,7 +24,7 @@ NO_PROGRESS = 20.0
 """Seconds without a new sample to an error, whatever else is believed."""
 
 
-class PausingEar(Ear):
+class PausingEar(RecordingTrack):
     """A track that can be paused: what it is given meanwhile is heard later."""
 
     async def pause(self) -> None:
@@ -51,7 +51,7 @@ def stalls(text: str, share: float, seconds: float) -> Any:
 
 
 def assert_exact_beginning(s: Stage, text: str) -> None:
-    assert_same(s.ear.speech, tone(text)[: len(s.ear.speech)])
+    assert_same(s.track.speech, tone(text)[: len(s.track.speech)])
 
 
 @pytest.mark.parametrize("complete", [None, 0.0], ids=["never complete", "promptly complete"])
@@ -66,9 +66,9 @@ async def test_a_sentence_of_which_a_server_ever_sends_less_than_half_is_an_erro
         await s.tts.prewarm()
         with pytest.raises(ServerError) as caught:
             await s.tts.synthesize(items(texts))
-        assert now() - s.ear.arrivals[-1][0] < ERROR_BOUND + 0.5
+        assert now() - s.track.arrivals[-1][0] < ERROR_BOUND + 0.5
         assert_exact_beginning(s, " ".join(texts))
-        assert len(s.ear.speech) >= len(tone(before)) + 0.35 * len(tone(LONG)), "what was sent is heard"
+        assert len(s.track.speech) >= len(tone(before)) + 0.35 * len(tone(LONG)), "what was sent is heard"
         assert caught.value.unspoken == LONG
         assert s.errors == [str(caught.value)]
 
@@ -83,12 +83,12 @@ async def test_a_server_that_stalls_in_both_attempts_is_heard_whole_or_is_an_err
         await s.tts.prewarm()
         [error] = await asyncio.gather(s.tts.synthesize(items([LONG])), return_exceptions=True)
         if error is None:
-            assert_same(s.ear.speech, tone(LONG))  # all of it is there when the call returns
+            assert_same(s.track.speech, tone(LONG))  # all of it is there when the call returns
             assert s.errors == []
         else:
             assert isinstance(error, ServerError)
             assert seconds >= 2.0, "a pause that the patience covers is no failure"
-            assert now() - s.ear.arrivals[-1][0] < ERROR_BOUND + 0.5
+            assert now() - s.track.arrivals[-1][0] < ERROR_BOUND + 0.5
             assert error.unspoken == LONG
             assert s.errors == [str(error)]
             assert_exact_beginning(s, LONG)
@@ -117,7 +117,7 @@ async def test_a_server_that_goes_on_without_audio_is_an_error(stage: MakeStage,
         for task in going_on:
             task.cancel()
         await asyncio.gather(*going_on, return_exceptions=True)
-        assert now() - s.ear.arrivals[-1][0] < NO_PROGRESS + 1.0
+        assert now() - s.track.arrivals[-1][0] < NO_PROGRESS + 1.0
         assert_exact_beginning(s, LONG)
         assert caught.value.unspoken == LONG
         assert s.errors == [str(caught.value)]
@@ -135,16 +135,16 @@ async def test_a_server_that_interleaves_stalls_and_never_completes_is_heard_who
     share = 1 - 0.6 / (len(tone(FIRST)) / 48_000)
     fault = stalls(FIRST, share, seconds)
     async with stage(ROUTES[route], serving="interleaved", complete=None, context_complete=None, fault=fault) as s:
-        s.ear = s.tts.audio_track = PausingEar()
+        s.track = s.tts.audio_track = PausingEar()
         await s.tts.prewarm()
         speaking = asyncio.ensure_future(s.tts.synthesize(items([FIRST, last])))
         if paused:
-            await s.ear.hears(0.5)
+            await s.track.hears(0.5)
             await s.tts.pause()
             await asyncio.sleep(3.0)
             await s.tts.resume()
         await speaking
-        assert_same(s.ear.speech, tone(FIRST + last))
+        assert_same(s.track.speech, tone(FIRST + last))
         assert s.errors == []
 
 
@@ -161,7 +161,7 @@ async def test_a_sentence_that_makes_the_server_hang_up_costs_nothing_of_the_one
         await s.tts.prewarm()
         with pytest.raises(APIConnectionError) as caught:
             await s.tts.synthesize(items([FIRST, SECOND]))
-        assert_same(s.ear.speech, tone(FIRST))
+        assert_same(s.track.speech, tone(FIRST))
         assert caught.value.unspoken == SECOND
         assert s.errors == [str(caught.value)]
 
@@ -179,7 +179,7 @@ async def test_a_server_that_hangs_up_at_a_sentence_sent_ahead_is_heard_whole(
     async with stage(ROUTES[route], fault=fault) as s:
         await s.tts.prewarm()
         await s.tts.synthesize(items([FIRST, SECOND]))
-        assert_same(s.ear.speech, tone(FIRST + SECOND))
+        assert_same(s.track.speech, tone(FIRST + SECOND))
         assert s.errors == []
 
 
@@ -193,7 +193,7 @@ async def test_a_reply_whose_server_may_wait_for_more_text_is_heard_whole(stage:
 
     async with stage(ROUTES[route] | {"max_buffer_flush_ms": 200}, fault=fault) as s:
         await s.tts.synthesize(items([FIRST, LONG]))
-        assert_same(s.ear.speech, tone(FIRST + LONG))
+        assert_same(s.track.speech, tone(FIRST + LONG))
         assert s.errors == []
         sent = [message for connection in s.waves.connections for message in connection.messages]
         assert not [m for m in sent if {"context_id", "max_buffer_flush_ms"} <= m.keys()]
@@ -215,6 +215,6 @@ async def test_a_first_audio_callback_that_fails_or_was_cancelled_costs_no_speec
     async with stage(ROUTES[route]) as s:
         s.tts.on_first_audio_byte(first_audio)
         await s.tts.synthesize(items([FIRST, LONG]))
-        assert_same(s.ear.speech, tone(FIRST + LONG))
+        assert_same(s.track.speech, tone(FIRST + LONG))
         assert called == 1
         assert s.errors == []

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from listening import SEVEN, Ear, assert_same, tokens
+from listening import SEVEN, RecordingTrack, assert_same, tokens
 from routes import ROUTES, every_route, every_websocket
 from staging import MakeStage, Stage
 
@@ -26,12 +26,12 @@ async def speak(s: Stage, text: str = SEVEN, pace: float = 0.03) -> float:
     """Speak as a language model has it spoken. Returns how long before the listener's end it returned."""
     await s.tts.prewarm()
     await s.tts.synthesize(tokens(text, pace))
-    return s.ear.ends_at - asyncio.get_running_loop().time()
+    return s.track.ends_at - asyncio.get_running_loop().time()
 
 
 def assert_whole(s: Stage, text: str = SEVEN) -> None:
-    assert_same(s.ear.speech, tone(text))
-    assert len(s.ear.heard) % s.ear.chunk_size == 0
+    assert_same(s.track.speech, tone(text))
+    assert len(s.track.heard) % s.track.chunk_size == 0
     assert s.errors == []
 
 
@@ -46,7 +46,7 @@ async def test_seven_segments_are_one_breath(
     async with stage(ROUTES[route], serving=serving, complete=complete) as s:
         early = await speak(s)
         assert_whole(s)
-        assert sum(s.ear.gaps) < HEARD_AS_NONE
+        assert sum(s.track.gaps) < HEARD_AS_NONE
         assert early > -0.1 - HEARD_AS_NONE
 
 
@@ -54,7 +54,7 @@ async def test_seven_segments_are_one_breath_over_http(stage: MakeStage) -> None
     async with stage(ROUTES["http"]) as s:
         early = await speak(s)
         assert_whole(s)
-        assert sum(s.ear.gaps) < HEARD_AS_NONE
+        assert sum(s.track.gaps) < HEARD_AS_NONE
         assert early > 0
 
 
@@ -70,7 +70,7 @@ async def test_a_stall_that_is_shorter_than_what_is_buffered_is_not_heard(stage:
     async with stage(ROUTES[route], complete=None, fault=lambda request: Stall(2.0, after=4.2)) as s:
         await speak(s, LONG)
         assert_whole(s, LONG)
-        assert sum(s.ear.gaps) < HEARD_AS_NONE
+        assert sum(s.track.gaps) < HEARD_AS_NONE
 
 
 @every_route
@@ -85,8 +85,8 @@ async def test_a_stall_of_three_seconds_is_a_gap_and_loses_nothing(
         fault=lambda request: Stall(3.0, after=after) if request.number == 0 else None,
     ) as s:
         await speak(s, LONG)
-        await s.ear.hears(len(tone(LONG)) / 48_000)
-        assert_same(s.ear.speech.replace(b"\0\0", b""), tone(LONG).replace(b"\0\0", b""))
+        await s.track.hears(len(tone(LONG)) / 48_000)
+        assert_same(s.track.speech.replace(b"\0\0", b""), tone(LONG).replace(b"\0\0", b""))
         assert s.errors == []
 
 
@@ -124,9 +124,9 @@ async def test_audio_that_comes_after_the_guessed_end_is_still_heard(stage: Make
     text = "Sixty letters or so are spoken here and most of them come in time."
     async with stage(ROUTES[route], complete=None, fault=lambda request: Stall(4.0, after=2.0)) as s:
         await speak(s, text)
-        assert s.ear.speech != tone(text), "the end was not guessed: this test tests nothing"
-        await s.ear.hears(len(tone(text)) / 48_000)
-        assert_same(bytes(s.ear.heard).replace(b"\0\0", b""), tone(text).replace(b"\0\0", b""))
+        assert s.track.speech != tone(text), "the end was not guessed: this test tests nothing"
+        await s.track.hears(len(tone(text)) / 48_000)
+        assert_same(bytes(s.track.heard).replace(b"\0\0", b""), tone(text).replace(b"\0\0", b""))
 
 
 @pytest.mark.slow
@@ -143,7 +143,7 @@ async def test_late_audio_is_dropped_once_the_next_reply_speaks(
         fault=lambda request: stall if request.number == 0 else None,
     ) as s:
         await speak(s, text)
-        first, s.tts.audio_track = s.ear, Ear()
+        first, s.tts.audio_track = s.track, RecordingTrack()
         before = bytes(first.heard)
         await s.tts.synthesize("And on we go.")
         assert_same(s.tts.audio_track.speech, tone("And on we go."))
@@ -164,7 +164,7 @@ async def test_text_is_taken_only_when_there_is_room(stage: MakeStage) -> None:
     async with stage(fault=lambda request: Break(9, "silence")) as s:
         speaking = asyncio.ensure_future(s.tts.synthesize(text()))
         await s.waves.request(1)
-        await s.ear.hears(0.1)
+        await s.track.hears(0.1)
         assert len(taken) == 2
         speaking.cancel()
 
@@ -182,7 +182,7 @@ async def test_over_http_the_second_text_is_taken_when_the_first_was_answered(st
         await s.waves.request(0)
         assert len(taken) == 1
         await speaking
-        assert_same(s.ear.speech, tone("One is here now. Two comes next. Three is third."))
+        assert_same(s.track.speech, tone("One is here now. Two comes next. Three is third."))
 
 
 @every_websocket
@@ -198,7 +198,7 @@ async def test_a_sentence_that_comes_after_a_long_thought_is_heard(stage: MakeSt
 
     async with stage(ROUTES[route]) as s:
         await s.tts.synthesize(text())
-        heard = bytes(s.ear.speech)  # all of it is there when the call returns
+        heard = bytes(s.track.speech)  # all of it is there when the call returns
         assert "".join("".join(r.text.split()) for r in s.waves.requests) == "".join(f"{first}{last}".split())
         assert_same(heard, b"".join(tone(request.text) for request in s.waves.requests))
         assert s.errors == []
@@ -215,7 +215,7 @@ async def test_a_last_sentence_that_the_server_holds_until_the_text_ends_is_hear
 
     async with stage(ROUTES["continuations"]) as s:
         await s.tts.synthesize(slowly())
-        assert_same(s.ear.speech, tone("".join(text)))
+        assert_same(s.track.speech, tone("".join(text)))
 
 
 @pytest.mark.parametrize("closes", [False, True], ids=["open", "closed"])
@@ -233,7 +233,7 @@ async def test_a_text_that_ends_when_all_was_long_heard_ends_the_reply(stage: Ma
     async with stage(ROUTES["continuations"], close_after_complete=closes) as s:
         await s.tts.synthesize(thoughtfully())
         assert asyncio.get_running_loop().time() - ended < 5.0, "not the patience for a first audio, ten seconds"
-        assert_same(s.ear.speech, tone("Here is the first one. And that was the last."))
+        assert_same(s.track.speech, tone("Here is the first one. And that was the last."))
         assert s.errors == []
 
 
@@ -248,5 +248,5 @@ async def test_a_thought_that_outlasts_the_connection_and_any_patience_for_audio
 
     async with stage(ROUTES["continuations"], close_after_complete=True) as s:
         await s.tts.synthesize(thoughtfully())
-        assert_same(s.ear.speech, tone("I will look that up for you. Your order ships tomorrow."))
+        assert_same(s.track.speech, tone("I will look that up for you. Your order ships tomorrow."))
         assert s.errors == []

@@ -18,7 +18,7 @@ async def test_the_callers_session_speaks_and_stays_open(stage: MakeStage, route
     async with aiohttp.ClientSession(headers=headers) as session:
         async with stage(ROUTES[route] | {"http_session": session}) as s:
             await s.tts.synthesize("Hello there.")
-            assert_same(s.ear.speech, tone("Hello there."))
+            assert_same(s.track.speech, tone("Hello there."))
             assert s.waves.requests[0].headers["x-callers-own"] == "yes"
         assert not session.closed
 
@@ -40,7 +40,7 @@ async def test_a_session_that_raises_for_a_status_changes_no_error(stage: MakeSt
         plugin = ROUTES[route] | {"http_session": session}
         async with stage(plugin, fault=lambda request: passing.pop() if passing else None) as s:
             await s.tts.synthesize("Hello there.")
-            assert_same(s.ear.speech, tone("Hello there."))
+            assert_same(s.track.speech, tone("Hello there."))
         async with stage(plugin, api_keys={"sk_other"}) as s:
             for asking in (s.tts.synthesize("Hello there."), s.tts.voices()):
                 with pytest.raises(AuthenticationError) as caught:

@@ -18,7 +18,15 @@ import videosdk_plugins_smallestai as package
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import WavesEmulator
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+READMES = [
+    (ROOT / folder / "README.md", name)
+    for folder, name in {
+        "": "the user's",
+        "videosdk_plugins_smallestai": "the package's",
+    }.items()
+]
 SAY = "examples/say.py 'Hello from VideoSDK. Your total is $1,299.50 at 10:30.'"
 
 SIXTEEN = {
@@ -45,9 +53,11 @@ def python_blocks() -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
-def argument_table() -> dict[str, str]:
-    """Argument to default, as the README's tables have them."""
-    return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", README, re.MULTILINE))
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading of the README."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
 def constructor() -> dict[str, inspect.Parameter]:
@@ -56,9 +66,9 @@ def constructor() -> dict[str, inspect.Parameter]:
 
 def test_the_constructor_begins_with_the_sixteen_arguments_and_their_defaults() -> None:
     first = list(constructor().values())[: len(SIXTEEN)]
-    assert [(p.name, p.default) for p in first] == list(SIXTEEN.items())
-    for parameter, default in zip(first, SIXTEEN.values(), strict=True):
-        assert type(parameter.default) is type(default)  # 0 == 0.0 == False
+    assert [(p.name, repr(p.default)) for p in first] == [  # 0 == 0.0 == False
+        (name, repr(default)) for name, default in SIXTEEN.items()
+    ]
 
 
 def test_every_argument_is_a_keyword_with_a_default() -> None:
@@ -120,18 +130,65 @@ def test_the_readme_has_the_two_commands_each_with_its_own_set_up() -> None:
     assert "-m pytest" in test
 
 
-def test_the_readme_describes_every_constructor_argument_with_its_default() -> None:
-    table = argument_table()
-    for name, parameter in constructor().items():
-        assert name in table, f"the README has no row for {name}"
-        default = str(parameter.default) if name == "base_url" else repr(parameter.default).replace("'", '"')
-        assert table[name] == f"`{default}`"
+def test_the_readmes_table_tells_the_true_defaults_of_ten_arguments() -> None:
+    told = [(name, default) for name, default, _ in rows("Arguments")]
+    assert len(told) == 10
+    for name, default in told:
+        actual = constructor()[name.strip("`")].default
+        shown = str(actual) if name == "`base_url`" else repr(actual).replace("'", '"')
+        assert default == f"`{shown}`", name
 
 
-def test_the_readme_names_every_error() -> None:
+def test_the_docstring_of_the_class_describes_every_argument_in_order() -> None:
+    arguments = (inspect.getdoc(SmallestAITTS.__init__) or "").partition("Args:\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^    (\w+): \S", arguments, re.MULTILINE) == list(constructor())
+
+
+def test_the_readmes_table_lists_each_error_and_whether_it_is_retryable() -> None:
     from videosdk_plugins_smallestai import errors
 
-    assert [name for name in errors.__all__ if name not in README] == []
+    told = {name.strip("`"): retryable for name, _, retryable in rows("Errors and fallback")}
+    actual = {
+        name: "yes" if getattr(errors, name)("").retryable else "no"
+        for name in errors.__all__
+        if name != "SmallestAIError"
+    }
+    assert told == actual
+
+
+def test_the_readmes_line_for_a_dockerfile_installs_the_wheel_of_this_version() -> None:
+    wheels = set(re.findall(r"videosdk_plugins_smallestai-[^ ]+\.whl", README))
+    assert wheels == {f"videosdk_plugins_smallestai-{package.__version__}-py3-none-any.whl"}
+
+
+@pytest.mark.parametrize("readme", [path for path, _ in READMES], ids=[name for _, name in READMES])
+def test_what_a_readme_links_to_exists(readme: Path) -> None:
+    text = readme.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
+    }
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("http")]
+    assert links
+    for link in links:
+        assert link[1:] in headings if link.startswith("#") else (readme.parent / link).exists(), link
+
+
+def test_the_packages_readme_names_modules_and_functions_that_exist() -> None:
+    text = (ROOT / "videosdk_plugins_smallestai" / "README.md").read_text(encoding="utf-8")
+    table = text.partition("\n## Where do I find")[2].partition("\n## ")[0]
+    named = [cell for line in table.splitlines()[4:] for cell in line.split(" | ")[1:]]
+    assert len(named) >= 15
+    for cell in named:
+        modules = re.findall(r"`([a-z_/]+\.py)`", cell)
+        assert modules, cell
+        source = "".join(
+            (ROOT / "videosdk_plugins_smallestai" / module).read_text(encoding="utf-8") for module in modules
+        )
+        for name in re.findall(r"`([\w.]+)(?:\(\))?`", re.sub(r"`[a-z_/]+\.py`", "", cell)):
+            for part in name.split("."):
+                assert re.search(rf"\b(def|class) {part}\b|\b{part}\(", source), f"{part} in {modules}"
 
 
 @pytest.mark.parametrize("block", python_blocks())
@@ -145,11 +202,9 @@ def test_the_readmes_python_is_valid_and_its_imports_exist(block: str) -> None:
             assert names <= set(dir(module)) | set(getattr(module, "__all__", ()))
 
 
-async def test_the_readmes_offline_tests_of_an_agent_pass(waves_emulator: WavesEmulator) -> None:
+async def test_the_readmes_offline_test_of_an_agent_passes(waves_emulator: WavesEmulator) -> None:
     (block,) = (block for block in python_blocks() if "async def test_" in block)
     names: dict[str, Any] = {}
     exec(compile(block, "README.md", "exec"), names)
-    tests = [value for name, value in names.items() if name.startswith("test_")]
-    assert len(tests) == 2
-    for test in tests:
-        await test(waves_emulator)
+    (test,) = (value for name, value in names.items() if name.startswith("test_"))
+    await test(waves_emulator)

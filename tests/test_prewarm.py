@@ -19,7 +19,7 @@ async def test_the_first_reply_after_prewarm_pays_no_handshake(stage: MakeStage,
         await s.tts.prewarm()
         await s.tts.synthesize("Hello there.")
         assert len(s.waves.connections) == 1
-        assert_same(s.ear.speech, tone("Hello there."))
+        assert_same(s.track.speech, tone("Hello there."))
 
 
 @every_websocket
@@ -44,7 +44,7 @@ async def test_a_failed_prewarm_is_a_warning_and_the_reply_tries_again(
         assert "prewarm failed" in caplog.text
         assert s.errors == []
         await s.tts.synthesize("Hello there.")
-        assert_same(s.ear.speech, tone("Hello there."))
+        assert_same(s.track.speech, tone("Hello there."))
         assert s.errors == []
 
 
@@ -54,7 +54,7 @@ async def test_a_connection_that_grows_old_in_a_reply_serves_it_to_its_end(stage
     async with stage(ROUTES[route] | {"max_connection_age_sec": 0.3}, complete=0.0) as s:
         await s.tts.prewarm()
         await s.tts.synthesize(tokens(SEVEN))
-        assert_same(s.ear.speech, tone(SEVEN))
+        assert_same(s.track.speech, tone(SEVEN))
         assert s.errors == []
 
 

@@ -18,6 +18,7 @@ from videosdk_plugins_smallestai import (
     SmallestAIError,
 )
 from videosdk_plugins_smallestai.emulator import Break, Mute, NoAudio, Refuse, SpeechRequest, Stall, tone
+from videosdk_plugins_smallestai.timing import Timing
 
 
 def at_first(fault: object, requests: set[int]) -> Callable[[SpeechRequest], object]:
@@ -39,7 +40,7 @@ async def speak(s: Stage, text: str = SEVEN) -> None:
 
 
 def assert_whole(s: Stage, text: str = SEVEN) -> None:
-    assert_same(s.ear.speech, tone(text))
+    assert_same(s.track.speech, tone(text))
     assert s.errors == []
 
 
@@ -79,8 +80,8 @@ async def test_a_connection_that_always_breaks_at_the_same_place_is_an_error_soo
     async with stage(ROUTES[route], fault=lambda request: Break(0.3, how)) as s:
         with pytest.raises(APIConnectionError) as caught:
             await speak(s)
-        assert now() - s.ear.arrivals[-1][0] < 3.0
-        assert tone(SEVEN).startswith(s.ear.speech)
+        assert now() - s.track.arrivals[-1][0] < 3.0
+        assert tone(SEVEN).startswith(s.track.speech)
         assert len(s.errors) == 1
         assert caught.value.unspoken.startswith("This is the first of seven.")
 
@@ -124,7 +125,7 @@ async def test_a_lasting_refusal_is_an_error_within_seconds(
             await speak(s)
         assert now() - began < 4.0
         assert len(s.errors) == 1
-        assert not s.ear.heard
+        assert not s.track.heard
 
 
 @every_route
@@ -149,10 +150,10 @@ async def test_complete_without_audio_is_asked_once_more_then_an_error(stage: Ma
 
 @every_route
 async def test_a_server_that_never_answers_is_an_error_at_the_first_audio_timeout(
-    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
+    stage: MakeStage, route: str
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.watchdog.FIRST_AUDIO_TIMEOUT", 0.7)
-    async with stage(ROUTES[route] | {"timeout": 0.7}, fault=lambda request: Mute()) as s:
+    plugin = ROUTES[route] | {"timeout": 0.7}
+    async with stage(plugin, timing=Timing(first_audio=0.7), fault=lambda request: Mute()) as s:
         began = now()
         with pytest.raises(APITimeoutError):
             await speak(s)
@@ -162,16 +163,15 @@ async def test_a_server_that_never_answers_is_an_error_at_the_first_audio_timeou
 
 @every_websocket
 async def test_a_handshake_that_never_ends_is_an_error_before_any_text_is_taken(
-    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
+    stage: MakeStage, route: str
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.service.CONNECT_TIMEOUT", 0.5)
     taken: list[str] = []
 
     async def text() -> AsyncIterator[str]:
         taken.append("Hello there.")
         yield "Hello there."
 
-    async with stage(ROUTES[route], handshake=lambda connection: "hang") as s:
+    async with stage(ROUTES[route], timing=Timing(connect=0.5), handshake=lambda connection: "hang") as s:
         with pytest.raises(APITimeoutError):
             await s.tts.synthesize(text())
         assert not taken
@@ -218,8 +218,8 @@ async def test_an_account_whose_slots_are_freed_by_a_late_complete_is_heard_whol
 
 @pytest.mark.slow
 @every_websocket
-async def test_audio_that_is_implausibly_short_is_asked_for_once_more(
-    stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture
+async def test_audio_that_is_implausibly_short_is_asked_for_once_more_and_then_an_error(
+    stage: MakeStage, route: str
 ) -> None:
     text = "This sentence is far too long for three chunks of audio."
     async with stage(ROUTES[route], complete=None, fault=at_first(Stall(60.0, after=0.3), {0})) as s:
@@ -228,7 +228,7 @@ async def test_audio_that_is_implausibly_short_is_asked_for_once_more(
     async with stage(ROUTES[route], complete=None, fault=lambda request: Stall(60.0, after=0.3)) as s:
         await speak(s, text)
         assert s.errors == []
-        assert tone(text).startswith(s.ear.speech)
+        assert tone(text).startswith(s.track.speech)
         assert "only 0.30 s of audio" in caplog.text
 
 
@@ -246,7 +246,7 @@ async def test_after_a_break_a_continuation_is_not_held_back_from_who_has_nothin
         await s.tts.prewarm()
         await s.tts.synthesize(tokens(text, 0.06))
         assert_whole(s, text)
-        assert len(s.ear.gaps) <= 2  # where it broke, and while the second sentence is being written
+        assert len(s.track.gaps) <= 2  # where it broke, and while the second sentence is being written
 
 
 TWO_RELEASES = [
@@ -303,9 +303,9 @@ async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage,
     """It is as silent as a server that has finished, but it answers no ping."""
     text = "This sentence is long enough for three chunks."
     async with stage(ROUTES[route], complete=None, fault=lambda request: Break(1.5, "silence")) as s:
-        with pytest.raises(APIConnectionError, match="went silent"):
+        with pytest.raises(APIConnectionError, match="does not answer"):
             await speak(s, text)
-        assert tone(text).startswith(s.ear.speech)
+        assert tone(text).startswith(s.track.speech)
         assert len(s.errors) == 1
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from listening import Ear, items
+from listening import RecordingTrack, items
 
 from videosdk_plugins_smallestai import SmallestAITTS
 
@@ -51,7 +51,7 @@ def test_a_field_that_the_models_routes_do_not_have_is_refused(field: dict[str, 
 @pytest.mark.parametrize("field", [{"max_buffer_delay_ms": 5001}, {"content_filter": "block"}])
 async def test_a_mistake_in_a_call_is_told_before_any_text_is_taken(field: dict[str, Any]) -> None:
     tts = SmallestAITTS(**UNIFIED)
-    tts.audio_track, tts.loop = Ear(), asyncio.get_running_loop()
+    tts.audio_track, tts.loop = RecordingTrack(), asyncio.get_running_loop()
     source = items(["Not taken."])
     with pytest.raises(ValueError, match=next(iter(field))):
         await tts.synthesize(source, **field)

@@ -17,9 +17,9 @@ WAYS = [True, False]
 
 
 async def speak(s: Stage, text: str) -> None:
-    s.ear.heard.clear()
+    s.track.heard.clear()
     await s.tts.synthesize(items([text]))
-    assert_same(s.ear.speech, tone(text))
+    assert_same(s.track.speech, tone(text))
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -62,7 +62,35 @@ async def test_a_successor_that_fails_is_not_kept(stage: MakeStage) -> None:
         assert s.waves.requests[-1].path == "/waves/v1/lightning-v3.1/get_speech"
 
 
-async def test_a_model_without_a_successor_is_an_error_that_names_another(stage: MakeStage) -> None:
-    async with stage({"model": "lightning_v3.1"}, retired={"lightning_v3.1": "MODEL_DEPRECATED"}) as s:
+@pytest.mark.parametrize("model", ["lightning_v3.1_pro", "lightning_v3.1"])
+@pytest.mark.parametrize("streaming", WAYS)
+async def test_a_model_without_a_successor_is_an_error_that_names_another(
+    stage: MakeStage, model: str, streaming: bool
+) -> None:
+    retired = dict.fromkeys(("lightning_v3.1", "lightning_v3.1_pro"), "MODEL_DEPRECATED")
+    async with stage({"model": model, "enable_streaming": streaming}, retired=retired) as s:
         with pytest.raises(ModelRetiredError, match="model="):
             await s.tts.synthesize(items(["Nobody says this."]))
+
+
+@pytest.mark.parametrize("streaming", WAYS)
+@pytest.mark.parametrize(
+    ("voice", "pro_voice"),
+    [("magnus", "blake"), ("avery", "meher"), ("sophie", "sophie"), ("voice_mine", "voice_mine")],
+)
+async def test_on_the_way_to_pro_a_voice_that_it_does_not_have_is_replaced_and_that_is_told(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture, voice: str, pro_voice: str, streaming: bool
+) -> None:
+    retired = dict.fromkeys(("lightning-v3.1", "lightning_v3.1"), 410)
+    async with stage({"voice_id": voice, "enable_streaming": streaming}, retired=retired) as s:
+        await speak(s, "Another voice says this.")
+        await speak(s, "And this.")
+        assert s.waves.requests[-1].body["model"] == "lightning_v3.1_pro"
+        assert s.waves.requests[-1].body["voice_id"] == pro_voice
+        assert s.tts.voice_id == voice, "the user's attribute never changes"
+        of_the_voice = [text for text in warnings(caplog) if "no voice" in text]
+        assert len(of_the_voice) == (pro_voice != voice)
+        for text in of_the_voice:
+            assert f"'{voice}'" in text
+            assert f"'{pro_voice}'" in text
+            assert "voice_id=" in text, "says what to do"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from listening import Ear, assert_same, items
+from listening import RecordingTrack, assert_same, items
 from routes import ROUTES, every_route
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
@@ -29,9 +29,9 @@ every_pro_route = pytest.mark.parametrize("route", PRO)
 
 async def voice_of(s: Stage, **call: Any) -> str:
     """Speak a reply, hear it whole, and return the voice that the service was asked for."""
-    s.ear = s.tts.audio_track = Ear()
+    s.track = s.tts.audio_track = RecordingTrack()
     await s.tts.synthesize(items([TEXT]), **call)
-    assert_same(s.ear.speech, tone(TEXT))
+    assert_same(s.track.speech, tone(TEXT))
     assert s.errors == []
     return str(s.waves.requests[-1].body["voice_id"])
 

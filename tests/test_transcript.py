@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from agent_session import Call, agent_session
-from listening import Ear, tokens
+from listening import RecordingTrack, tokens
 from routes import ROUTES, every_route, every_websocket
 from staging import MakeStage
 from videosdk.agents import Pipeline, run_tts
@@ -192,7 +192,7 @@ async def test_words_wait_while_the_voice_is_paused(stage: MakeStage) -> None:
             await asyncio.sleep(0.01)
 
 
-class Pausable(Ear):
+class Pausable(RecordingTrack):
     can_pause = True
 
     async def pause(self) -> None: ...

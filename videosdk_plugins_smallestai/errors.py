@@ -1,4 +1,4 @@
-"""What can go wrong between the text and the listener's ear."""
+"""The exceptions that the plugin raises."""
 
 from __future__ import annotations
 

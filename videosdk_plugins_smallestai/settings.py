@@ -1,4 +1,4 @@
-"""What a reply is to be spoken with: one value, checked whole before any text is taken."""
+"""The settings of one reply, checked as a whole before any text is taken."""
 
 from __future__ import annotations
 

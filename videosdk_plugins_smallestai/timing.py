@@ -9,7 +9,7 @@ __all__ = ["Timing"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Named seconds.
+    """Waits, in seconds, by name.
 
     Attributes:
         connect: Opening a connection may take so long: a listener hears silence meanwhile, and a backup may wait.
@@ -23,10 +23,10 @@ class Timing:
         silence: Without a chunk for so long an end is likely: chunks come every 30 to 100 ms.
         silence_limit: No pause seen so far makes a longer one likely; what is implausibly short is asked for again.
         complete_wait: A `complete` that is likely to come is waited for so long: the latest ones come after four.
-        prompt: A `complete` that follows a last chunk within so long is prompt. Servers send it at once or after 4 s.
+        prompt: A ``complete`` within so long of the last chunk is prompt. Servers send it at once, or 4 s late.
         repeat_margin: With so much left to hear it is asked again for what is implausibly short: a stall that ends
             before is not heard at all, and to ask again would throw away what the server has ready.
-        merged: Silent for so long after enough audio for both, two fragments of a continuation were merged into one.
+        merged: Silent for so long after enough audio for both, two fragments of a continuation were merged.
         apart: Fragments that are sent so long after one another are not merged: the server holds one back for 1 ms.
         urgent: With less than that left to hear, nothing is put off that the listener may soon wait for.
         ping_after: A silent connection is pinged then, and with less than `urgent` to hear after ``ping_soon``.
@@ -39,6 +39,11 @@ class Timing:
         frame: Of the frames that tracks play: whole ones only.
         stood_still: A timer that is so late shows that the event loop stood still.
         catch_up: After that the sockets are read for so long before a silence counts.
+        reconnect: Before each further attempt to reach a service that cannot be reached. A listener waits.
+        server_retry: Before each further attempt after a server error: a passing 503 is common.
+        rate_retry: Before each further attempt when others use the account up: the vendor asks for 500 ms,
+            doubling.
+        retry_after: Seconds of ``Retry-After``, in all, that a listener can be made to wait.
         run_alone: No request is sent ahead for so long after the account has refused one for being too many.
         no_progress: Without a new sample for so long, a reply fails whatever else is believed.
         heartbeat: Between pings on an idle WebSocket: they find out that the peer is gone, and keep middleboxes
@@ -78,6 +83,10 @@ class Timing:
     frame: float = 0.02
     stood_still: float = 0.2
     catch_up: float = 0.05
+    reconnect: tuple[float, ...] = (0.25,)
+    server_retry: tuple[float, ...] = (0.25, 0.75)
+    rate_retry: tuple[float, ...] = (0.5, 1.0)
+    retry_after: float = 2.0
     run_alone: float = 60.0
     no_progress: float = 20.0
     heartbeat: float = 30.0

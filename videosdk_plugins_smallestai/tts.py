@@ -1,4 +1,4 @@
-"""`SmallestAITTS`: what the framework and the user see."""
+"""`SmallestAITTS`, the class that users make and the framework calls."""
 
 from __future__ import annotations
 
@@ -83,18 +83,20 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         pronunciation_dicts: Sequence[str] | None = None,
         http_session: aiohttp.ClientSession | None = None,
     ) -> None:
-        """Check everything; nothing is connected yet.
+        """Check the arguments. Nothing is connected before `prewarm` or the first reply.
 
         Args:
-            api_key: The key; else the environment's ``SMALLEST_API_KEY``.
-            model: A model id. Those with a hyphen have routes of their own; only ``lightning-v3.1`` of them has a
-                WebSocket.
-            voice_id: A voice of the model's pool, or a cloned ``voice_*``. Left out, it is the model's default:
-                ``meher`` with a Pro model.
-            language: A language code that the model takes. ``None``: none is sent, which a Pro model takes for
-                English and Hindi mixed.
-            sample_rate: Of the audio that the service sends, in Hz: 8000, 16000, 24000 or 44100. It is converted to
-                the audio track's own.
+            api_key: The key. Without one it is taken from the environment's ``SMALLEST_API_KEY``.
+            model: A model id, such as ``lightning_v3.1_pro``; newer ids that start with ``lightning_v`` are taken.
+                Where a model's routes are gone, its successor speaks and one warning says so. ``lightning``,
+                ``lightning-large`` and ``lightning-v2`` have no WebSocket.
+            voice_id: A voice of the model's catalogue, or a cloned ``voice_*``. Left out, it is the model's
+                default: ``meher`` with a Pro model. One that is given is kept; only where a retired model's successor has
+                no such voice another one speaks, and a warning names both.
+            language: A language code that the model takes, or ``"auto"``. ``None``: none is sent, which a Pro model
+                takes for English and Hindi mixed.
+            sample_rate: Of the audio that the service sends, in Hz: 8000, 16000, 24000 or 44100 (at most 24000 with
+                the three oldest models). It is converted to the audio track's own.
             speed: 0.5 to 2.0 times the normal pace.
             consistency: 0 to 1, for ``lightning-v2`` only.
             similarity: 0 to 1, for ``lightning-v2`` only.
@@ -102,13 +104,16 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             sentence_streaming: Cut streamed text into speakable segments; else each item of the iterator is one
                 request.
             base_url: Of the API, ``http`` or ``https``; the WebSocket's is derived from it.
-            timeout: Seconds that one HTTP request may take, connection and audio together.
-            enable_streaming: Use the persistent WebSocket; else HTTP.
-            max_connection_age_sec: Seconds after which the WebSocket is replaced, between replies.
+            timeout: Seconds that one HTTP request may take, connection and audio together; above 0.
+            enable_streaming: Use a WebSocket that is kept open between replies; else an HTTP request for each
+                segment.
+            max_connection_age_sec: Seconds after which the WebSocket is replaced, between replies; above 0.
             complete_backoff_ms: 0 to 10000: how long the service waits after the last chunk before it says that a
-                request is complete.
-            max_buffer_flush_ms: 0 to 1000: how long the service may wait for more text; 0 does not.
-            word_timestamps: Emit ``word_spoken`` as the listener hears each word.
+                request is complete. On the WebSocket only; 0 is sent as 1, since servers may take 0 for absent.
+            max_buffer_flush_ms: 0 to 1000: how long the service may wait for more text. Sent on the WebSocket when
+                above 0, and never with a continuation, with which the service refuses it.
+            word_timestamps: Emit ``word_spoken``, ``{"word": ..., "cumulative_text": ...}``, when the listener
+                hears each word.
             continuations: On the unified WebSocket, speak a reply as one generation, its prosody going across
                 segments; else a request for each segment.
             max_buffer_delay_ms: 0 to 5000: how long a continuation may hold text back for more of a sentence. By
@@ -124,7 +129,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             TypeError: ``language`` is neither a ``str`` nor ``None``.
         """
         self.model = model
-        self._voice_id = None if voice_id is _STANDARD_VOICE else voice_id
+        self.voice_id = voice_id
         self.language = language
         self.speed = speed
         self.consistency = consistency
@@ -167,7 +172,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._run_alone_until = -math.inf
 
     def _settle(self) -> None:
-        """Be at home in the running event loop. One that is gone has taken connections, locks and tasks along."""
+        """Bind this object to the running event loop; what belonged to an earlier loop is made anew."""
         loop = asyncio.get_running_loop()
         if self._home is not loop:
             if self._home is not None:
@@ -178,7 +183,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     @property
     def voice_id(self) -> str:
         """The voice; while none was named, the default one of the model."""
-        if self._voice_id is not None:
+        if self._voice_id is not _STANDARD_VOICE:
             return self._voice_id
         try:
             return models.resolve(self.model).default_voice
@@ -190,7 +195,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._voice_id = voice_id
 
     async def __aenter__(self) -> Self:
-        """As the framework's, which does not tell type checkers what it gives."""
+        """As the framework's, with a return type for type checkers."""
         await super().__aenter__()
         return self
 
@@ -228,7 +233,11 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         Args:
             text: The reply, or an async iterator of its parts.
             voice_id: Another voice for this reply.
-            **kwargs: Other settings for this reply, by the names of the constructor; unknown ones are ignored.
+            **kwargs: Other settings for this reply, by the names of the constructor: ``language``, ``sample_rate``,
+                ``speed``, ``consistency``, ``similarity``, ``enhancement``, ``complete_backoff_ms``,
+                ``max_buffer_flush_ms``, ``word_timestamps``, ``max_buffer_delay_ms``,
+                ``number_pronunciation_language``, ``math_notation``, ``content_filter``, ``pronunciation_dicts``.
+                An ``output_format`` other than ``"pcm"`` is refused; other keywords are ignored.
 
         Raises:
             SmallestAIError: Speech could not be produced; also emitted as ``"error"``, once.
@@ -291,14 +300,14 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         finally:
             self._streams.discard(reply)
             if live and running.done():
-                await reply.supersede()  # nobody reads any more: what comes is counted
+                await reply.supersede()  # the consumer has stopped reading: late audio is only counted
                 self._keep(reply)  # its words are still to be heard
             else:
                 reply.stop()
                 await asyncio.wait({running})
                 await reply.wait_closed()
             if not running.cancelled():
-                running.exception()  # whoever leaves early does not want it, and asyncio would complain
+                running.exception()  # retrieved, so that asyncio does not warn of it
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""
@@ -333,7 +342,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         return await list_voices(self._session, self.timing)
 
     async def aclose(self) -> None:
-        """End replies in progress, close all connections, and let go of everything. May be called again."""
+        """End replies in progress and close all connections. May be called again; a later reply opens new ones."""
         self._settle()
         replies = self._replies | self._streams | self._lingering
         warming = list(self._warming)
@@ -367,7 +376,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     def _reply(
         self, text: ReplyText, player: Player, settings: Settings, words: ReplyWords | None, *, emits: bool
     ) -> ReplyDriver:
-        # What nobody hears yet goes into a cache for good: its ends must be told, not guessed.
+        # What nobody hears yet may be stored (`TTSAudioCache`): the end of each segment must be told, not guessed.
         joined = player.remaining is not None
         return ReplyDriver(
             text,

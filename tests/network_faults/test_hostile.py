@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from hearing import hears_whole, is_beginning, watched
-from listening import Ear, assert_same
+from audio_checks import hears_whole, is_beginning, watched
+from listening import RecordingTrack, assert_same
 from routes import ROUTES, WEBSOCKETS
 from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai import InvalidRequestError, ServerError, SmallestAIError
 from videosdk_plugins_smallestai.emulator import ChunkBytes, Frames, SpeechRequest, tone
+from videosdk_plugins_smallestai.timing import Timing
 
 FAST: dict[str, Any] = {"first_audio": 0.01, "real_time_factor": 50.0}
 TEXT = "This is what was asked for."
@@ -78,7 +79,7 @@ async def assert_usable(s: Stage) -> None:
     """The server is sane again, and so is what is heard."""
     s.waves.fault = None
     s.errors.clear()
-    s.tts.audio_track = Ear()
+    s.tts.audio_track = RecordingTrack()
     await s.tts.synthesize(AGAIN)
     assert await hears_whole(s.tts.audio_track, tone(AGAIN))
 
@@ -146,13 +147,13 @@ async def test_harmless_nonsense_is_not_heard(stage: MakeStage, route: str) -> N
         async with stage(ROUTES[route] | {"word_timestamps": "word" in name}, fault=make, **FAST) as s:
             error = await reply(s)
             if name == "error after complete" and route == "continuations":
-                assert is_beginning(s.ear, tone(TEXT))  # it may be the error of a release that is still to come
+                assert is_beginning(s.track, tone(TEXT))  # it may be the error of a release that is still to come
                 return
             assert error is None, name
             if name == "audio after complete" and route == "continuations":
-                assert is_beginning(s.ear, tone(TEXT) + LATE)  # there it only says that a release is over
+                assert is_beginning(s.track, tone(TEXT) + LATE)  # there it only says that a release is over
             else:
-                assert await hears_whole(s.ear, tone(TEXT)), name
+                assert await hears_whole(s.track, tone(TEXT)), name
             await assert_usable(s)
 
     await asyncio.gather(*(play(name, make) for name, make in HARMLESS.items()))
@@ -163,10 +164,10 @@ async def test_nonsense_in_the_place_of_audio_is_an_error(stage: MakeStage, rout
     async def play(name: str, make: Make) -> None:
         async with stage(ROUTES[route], fault=make, **FAST) as s:
             error = await reply(s)
-            assert tone(TEXT).startswith(s.ear.speech), name
+            assert tone(TEXT).startswith(s.track.speech), name
             if name == "complete before audio" and route == "continuations":
                 # There it only says that a release is over.
-                assert error is not None or await hears_whole(s.ear, tone(TEXT)), name
+                assert error is not None or await hears_whole(s.track, tone(TEXT)), name
             else:
                 assert isinstance(error, SmallestAIError), name
             await assert_usable(s)
@@ -185,7 +186,7 @@ async def test_passing_nonsense_is_not_heard(stage: MakeStage, route: str) -> No
         async with stage(ROUTES[route], fault=first, **FAST) as s:
             error = await reply(s)
             assert error is None, f"{name}: {error}"
-            assert await hears_whole(s.ear, tone(TEXT)), name
+            assert await hears_whole(s.track, tone(TEXT)), name
 
     await asyncio.gather(*(play(name, make) for name, make in SENSELESS.items()))
 
@@ -196,22 +197,22 @@ async def test_passing_nonsense_is_not_heard(stage: MakeStage, route: str) -> No
     "count", [20_000, pytest.param(2_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(0)])]
 )
 async def test_words_without_end_do_not_fill_the_memory(
-    stage: MakeStage, route: str, count: int, wanted: bool, monkeypatch: pytest.MonkeyPatch
+    stage: MakeStage, route: str, count: int, wanted: bool
 ) -> None:
     # The words come before the first audio, and two million take their time.
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.watchdog.FIRST_AUDIO_TIMEOUT", BOUND + count / 2000)
+    timing = Timing(first_audio=BOUND + count / 2000, no_progress=BOUND + count / 1000)
 
     def words(request: SpeechRequest) -> Frames:
         return Frames(before=Flood(count, lambda i: word(request, word="what" * 5, start=i / 1e3, end=1.0)))
 
-    async with stage(ROUTES[route] | {"word_timestamps": wanted}, **FAST) as s:
+    async with stage(ROUTES[route] | {"word_timestamps": wanted}, timing=timing, **FAST) as s:
         await reply(s, AGAIN)
-        s.tts.audio_track = s.ear = Ear()
+        s.tts.audio_track = s.track = RecordingTrack()
         before = memory()
         s.waves.fault = words
         async with asyncio.timeout(BOUND + count / 1000):
             await s.tts.synthesize(TEXT)
-        assert await hears_whole(s.ear, tone(TEXT))
+        assert await hears_whole(s.track, tone(TEXT))
         assert memory() - before < 40e6
         await assert_usable(s)
 
@@ -276,7 +277,7 @@ SENSELESS_BODIES: dict[str, Frames] = {
 async def test_harmless_nonsense_among_events_is_not_heard(stage: MakeStage, name: str) -> None:
     async with stage(ROUTES["sse"], fault=lambda request: HARMLESS_EVENTS[name], **FAST) as s:
         assert await reply(s) is None
-        assert_same(s.ear.speech, SPOKEN)
+        assert_same(s.track.speech, SPOKEN)
 
 
 @pytest.mark.parametrize("name", SENSELESS_EVENTS)
@@ -287,7 +288,7 @@ async def test_nonsense_in_the_place_of_events_is_an_error(stage: MakeStage, nam
             error = await reply(s)
         assert isinstance(error, SmallestAIError)
         assert len(str(error)) < 1000
-        assert SPOKEN.startswith(s.ear.speech)
+        assert SPOKEN.startswith(s.track.speech)
         assert stalls.longest < 5.0, "other calls in this process are heard meanwhile"
         assert memory() - before < 200e6  # the server's own copies of 40 MB among it
         await assert_usable(s)
@@ -347,7 +348,7 @@ async def test_an_answer_that_is_no_http_is_an_error(stage: MakeStage, route: st
             error = await reply(s)
             assert isinstance(error, SmallestAIError), name
             assert not isinstance(error, InvalidRequestError), f"{name} is no fault of the request"
-            assert not s.ear.heard or name in ("a long length", "bad chunks"), name
+            assert not s.track.heard or name in ("a long length", "bad chunks"), name
 
     await asyncio.gather(*(play(name) for name in RAW))
 
@@ -371,11 +372,7 @@ RAW_FRAMES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("route", WEBSOCKETS)
-async def test_frames_that_are_no_websocket_are_an_error(
-    stage: MakeStage, route: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.watchdog.FIRST_AUDIO_TIMEOUT", 3.0)
-
+async def test_frames_that_are_no_websocket_are_an_error(stage: MakeStage, route: str) -> None:
     async def play(name: str) -> None:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -386,9 +383,9 @@ async def test_frames_that_are_no_websocket_are_an_error(
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         plugin = ROUTES[route] | {"base_url": f"http://127.0.0.1:{port}/waves/v1"}
-        async with server, stage(plugin) as s:
+        async with server, stage(plugin, timing=Timing(first_audio=3.0)) as s:
             assert isinstance(await reply(s), SmallestAIError), name
-            assert not s.ear.heard, name
+            assert not s.track.heard, name
 
     await asyncio.gather(*(play(name) for name in RAW_FRAMES))
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hearing import is_beginning, is_whole
-from listening import Ear, items
+from audio_checks import is_beginning, is_whole
+from listening import RecordingTrack, items
 from routes import ROUTES
 from virtual_time import VirtualTimeLoop
 
@@ -64,7 +64,7 @@ class Scene:
     loop: PickyLoop
     tts: SmallestAITTS
     waves: WavesEmulator
-    ear: Ear = field(default_factory=Ear)
+    track: RecordingTrack = field(default_factory=RecordingTrack)
     speaking: asyncio.Task[None] | None = None
     acting: list[asyncio.Task[None]] = field(default_factory=list)
     silent_from: int | None = None
@@ -90,21 +90,21 @@ class Scene:
     async def stream(self) -> None:
         async with contextlib.aclosing(self.tts.stream_synthesize(items(PARTS))) as stream:
             async for pcm in stream:
-                self.ear.heard += pcm
+                self.track.heard += pcm
 
     async def interrupt(self) -> None:
         await self.tts.interrupt()
-        self.silent_from = len(self.ear.heard)
+        self.silent_from = len(self.track.heard)
 
     async def close(self) -> None:
         await self.tts.aclose()
-        self.silent_from = len(self.ear.heard)
+        self.silent_from = len(self.track.heard)
 
     async def interrupt_and_speak(self) -> None:
         await self.interrupt()
-        self.tts.audio_track = ear = Ear()
+        self.tts.audio_track = track = RecordingTrack()
         await self.tts.synthesize(AGAIN)
-        assert is_whole(ear, tone(AGAIN))
+        assert is_whole(track, tone(AGAIN))
 
     async def cancel(self) -> None:
         assert self.speaking is not None
@@ -168,7 +168,7 @@ async def play(deed: Deed, route: str, moment: int | None) -> int:
         errors: list[str] = []
         tts.on("error", lambda message: errors.append(message))
         tts.loop = loop
-        tts.audio_track = scene.ear
+        tts.audio_track = scene.track
         waves.fault = (lambda request: Refuse(400)) if deed.refused else None
         loop.scheduled, loop.moment = 0, moment
         loop.action = scene.begin(deed)
@@ -188,13 +188,13 @@ async def play(deed: Deed, route: str, moment: int | None) -> int:
         errors.clear()
         waves.fault = None
         assert deed.whole or failed or scene.ended_at - scene.acted_at < PROMPT
-        assert is_beginning(scene.ear, tone(TEXT))
-        assert is_whole(scene.ear, tone(TEXT)) or not deed.whole
-        tts.audio_track = again = Ear()
+        assert is_beginning(scene.track, tone(TEXT))
+        assert is_whole(scene.track, tone(TEXT)) or not deed.whole
+        tts.audio_track = again = RecordingTrack()
         async with asyncio.timeout(BOUND):
             await tts.synthesize(AGAIN)
         assert is_whole(again, tone(AGAIN))
-        assert scene.silent_from in (None, len(scene.ear.heard)), "a byte more after an interrupt or a close"
+        assert scene.silent_from in (None, len(scene.track.heard)), "a byte more after an interrupt or a close"
         assert errors == []
         async with asyncio.timeout(BOUND):
             await tts.aclose()

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hearing import is_beginning, is_whole, watched
-from listening import Ear
+from audio_checks import is_beginning, is_whole, watched
+from listening import RecordingTrack
 from proxy import FAULTS, UNHEARD, Proxy
 from routes import ROUTES
+from staging import impatient
 
 from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS
 from videosdk_plugins_smallestai.emulator import WavesEmulator, tone
+from videosdk_plugins_smallestai.timing import Timing
 
 PARTS = ("Here is the first of three. ", "The second comes now. ", "And the third ends it.")
 TEXT = "".join(PARTS)
@@ -24,15 +26,8 @@ SECONDS = len(tone(TEXT)) / 48000
 FIRST_SECONDS = len(tone(PARTS[0])) / 48000
 CHUNK = 0.1
 
-SHORTENED = {
-    "watchdog.FIRST_AUDIO_TIMEOUT": 3.5,
-    "watchdog.COMPLETE_WAIT": 2.0,
-    "ending.COMPLETE_WAIT": 2.0,
-    "service.CONNECT_TIMEOUT": 2.5,
-    "http.CONNECT_TIMEOUT": 2.5,
-    "http.BODY_SILENCE": 1.5,
-}
-"""The plugin's patience, in seconds: a black hole would cost ten seconds a cell, and more where it is met twice."""
+SHORTENED = Timing(first_audio=3.5, complete_wait=2.0, connect=2.5, body_silence=1.5)
+"""Shorter waits: a black hole would cost ten seconds a cell, and more where it is met twice."""
 
 SILENT = ("half open, down", "half open, up", "black hole")
 """Faults that no packet tells of."""
@@ -55,7 +50,7 @@ class Cell:
     route: str
     fault: str
     moment: str
-    ear: Ear = field(default_factory=Ear)
+    track: RecordingTrack = field(default_factory=RecordingTrack)
     errors: list[str] = field(default_factory=list)
     outcome: str = ""
     wrong: str = ""
@@ -73,7 +68,7 @@ class Cell:
             Proxy(waves.port) as proxy,
         ):
             base_url = waves.base_url.replace(str(waves.port), str(proxy.port))
-            tts = SmallestAITTS(api_key="sk_test", base_url=base_url, timeout=4.0, **ROUTES[self.route])
+            tts = impatient(SHORTENED)(api_key="sk_test", base_url=base_url, timeout=4.0, **ROUTES[self.route])
             tts.loop = asyncio.get_running_loop()
             tts.on("error", lambda message: self.errors.append(message))
             try:
@@ -90,10 +85,10 @@ class Cell:
         if self.moment != "connecting":
             await tts.prewarm()
         if self.moment == "while idle":
-            tts.audio_track = Ear()
+            tts.audio_track = RecordingTrack()
             await tts.synthesize(AGAIN)
             await asyncio.sleep(0.1)
-        tts.audio_track = self.ear
+        tts.audio_track = self.track
         if self.moment in ("connecting", "while idle"):
             fault(proxy)
             await asyncio.sleep(0.1 if self.moment == "while idle" else 0.0)
@@ -112,11 +107,11 @@ class Cell:
         if self.moment == "before first audio":
             await waves.request(0)
         elif self.moment == "in mid-segment":
-            await self.ear.hears(0.4)
+            await self.track.hears(0.4)
         elif self.moment == "at the last chunk":
-            await self.ear.hears(SECONDS - 1.2 * CHUNK)
+            await self.track.hears(SECONDS - 1.2 * CHUNK)
         elif self.moment == "after the last chunk":
-            await self.ear.hears(SECONDS)
+            await self.track.hears(SECONDS)
         else:
             return
         fault()
@@ -125,21 +120,21 @@ class Cell:
         first, *rest = PARTS
         yield first
         if self.moment == "between segments":
-            await self.ear.hears(FIRST_SECONDS)
+            await self.track.hears(FIRST_SECONDS)
             fault()
             await asyncio.sleep(0.1)
         for part in rest:
             yield part
 
     def _judge(self, error: BaseException | None, seconds: float) -> None:
-        whole = is_whole(self.ear, tone(TEXT))
+        whole = is_whole(self.track, tone(TEXT))
         self.outcome = (
             ("whole" if whole else "not whole") if error is None else type(error).__name__.removesuffix("Error")
         )
         self.outcome += f" {seconds:.1f}"
-        begins = is_beginning(self.ear, tone(TEXT))
+        begins = is_beginning(self.track, tone(TEXT))
         if error is None:
-            self.wrong = "" if whole and not self.errors else f"heard {len(self.ear.speech)} of {len(tone(TEXT))}"
+            self.wrong = "" if whole and not self.errors else f"heard {len(self.track.speech)} of {len(tone(TEXT))}"
         elif not isinstance(error, SmallestAIError):
             self.wrong = f"{error!r}"
         elif self.fault in UNHEARD:
@@ -150,7 +145,7 @@ class Cell:
     async def _play_again(self, tts: SmallestAITTS) -> None:
         """After the fault: whole; at the latest when the (at most two) connections that died are found out."""
         for patience in (2, 1, 0):
-            tts.audio_track = ear = Ear()
+            tts.audio_track = track = RecordingTrack()
             try:
                 async with asyncio.timeout(BOUND):
                     await tts.synthesize(AGAIN)
@@ -160,7 +155,7 @@ class Cell:
                 continue
             except TimeoutError:
                 self.wrong = "hung afterwards"
-            if not is_whole(ear, tone(AGAIN)):
+            if not is_whole(track, tone(AGAIN)):
                 self.wrong = self.wrong or "not whole afterwards"
             return
 
@@ -178,10 +173,8 @@ MOMENTS = (
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_faulty_network_is_not_heard_or_is_an_error_soon_after_an_exact_beginning(
-    fault: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+    fault: str, record_property: Callable[[str, object], None]
 ) -> None:
-    for name, seconds in SHORTENED.items():
-        monkeypatch.setattr(f"videosdk_plugins_smallestai._old.{name}", seconds)
     cells = [Cell(route, fault, moment) for route in ROUTES for moment in MOMENTS]
     at_once = asyncio.Semaphore(AT_ONCE)
 

@@ -19,8 +19,8 @@ from staging import MakeStage, Stage, make_stage
 from tunnel import Tunnel
 
 from videosdk_plugins_smallestai import APIConnectionError, SmallestAIError
-from videosdk_plugins_smallestai._old import network
 from videosdk_plugins_smallestai.emulator import tone
+from videosdk_plugins_smallestai.transport import network
 
 TEXT = "The long way round."
 FAST: dict[str, Any] = {"first_audio": 0.0, "real_time_factor": 100.0}
@@ -49,7 +49,7 @@ async def far_away(route: str, scheme: str = "https", **plugin: Any) -> AsyncIte
 
 async def assert_spoken(s: Stage) -> None:
     await s.tts.synthesize(items([TEXT]))
-    assert_same(s.ear.speech, tone(TEXT))
+    assert_same(s.track.speech, tone(TEXT))
 
 
 async def error_of(s: Stage) -> SmallestAIError:

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 from certificates import tls
+from echo_server import as_events, as_json, as_text, echo_server, raw_echo_server
 from leaks import KEY, assert_has_no_key, chain
 from listening import items
-from parrot import as_events, as_json, as_text, parrot, raw_parrot
 from routes import ROUTES, every_route
 from staging import Stage, make_stage
 from tunnel import Tunnel
 
 from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Break, Fault, Frames, Mute, NoAudio, Refuse, SpeechRequest
+from videosdk_plugins_smallestai.timing import Timing
 
 SECRETS = (KEY, KEY[:12], KEY[-12:])
 """A piece of a key is as bad."""
@@ -37,11 +38,24 @@ PRIVATE = ("hypochondria", "diagnosis is", "गुप्त है", "गुप�
 
 FAST: dict[str, Any] = {"first_audio": 0.0, "real_time_factor": 100.0}
 
+IMPATIENT = Timing(
+    connect=0.3,
+    first_audio=0.3,
+    body_silence=0.3,
+    complete_wait=0.3,
+    silence_limit=0.3,
+    pong=0.3,
+    reconnect=(0.0,),
+    server_retry=(0.0,),
+    rate_retry=(0.0,),
+)
+"""How long the plugin waits is not what is tested here."""
+
 Scene = Callable[[dict[str, Any]], AbstractAsyncContextManager[Stage]]
 
 
 def on_emulator(**server: Any) -> Scene:
-    return lambda plugin: make_stage(plugin, **(FAST | server))
+    return lambda plugin: make_stage(plugin, timing=IMPATIENT, **(FAST | server))
 
 
 def echo(request: SpeechRequest) -> str:
@@ -72,7 +86,7 @@ def at(where: Callable[[], AbstractAsyncContextManager[str]]) -> Scene:
 
     @asynccontextmanager
     async def scene(plugin: dict[str, Any]) -> AsyncIterator[Stage]:
-        async with where() as base_url, make_stage(plugin | {"base_url": base_url}) as s:
+        async with where() as base_url, make_stage(plugin | {"base_url": base_url}, timing=IMPATIENT) as s:
             yield s
 
     return scene
@@ -139,18 +153,18 @@ SCENES: dict[str, Scene] = {
     "a refusal that is overcome": on_emulator(fault=first(Refuse(503, body={"message": f"for {KEY}"}))),
     "nothing": on_emulator(),
     "a handshake without an end": on_emulator(handshake=lambda connection: "hang"),
-    "a parrot of text": at(lambda: parrot(as_text(200))),
-    "a parrot that refuses": at(lambda: parrot(as_text(400))),
-    "a parrot that fails": at(lambda: parrot(as_text(500))),
-    "a parrot that redirects": at(lambda: parrot(as_text(307))),
-    "a parrot of JSON": at(lambda: parrot(as_json(200))),
-    "a parrot of JSON that refuses": at(lambda: parrot(as_json(422))),
-    "a parrot of events": at(lambda: parrot(as_events(200))),
-    "what is no HTTP": at(raw_parrot),
-    "what begins like HTTP": at(lambda: raw_parrot(b"HTTP/1.1 200 OK\r\n")),
-    "a status line of its own": at(lambda: raw_parrot(b"HTTP/1.1 700 ")),
-    "chunks of no size": at(lambda: raw_parrot(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")),
-    "an upgrade to something else": at(lambda: raw_parrot(b"HTTP/1.1 101 Switching\r\nUpgrade: ")),
+    "an echo of text": at(lambda: echo_server(as_text(200))),
+    "an echo that refuses": at(lambda: echo_server(as_text(400))),
+    "an echo that fails": at(lambda: echo_server(as_text(500))),
+    "an echo that redirects": at(lambda: echo_server(as_text(307))),
+    "an echo of JSON": at(lambda: echo_server(as_json(200))),
+    "an echo of JSON that refuses": at(lambda: echo_server(as_json(422))),
+    "an echo of events": at(lambda: echo_server(as_events(200))),
+    "what is no HTTP": at(raw_echo_server),
+    "what begins like HTTP": at(lambda: raw_echo_server(b"HTTP/1.1 200 OK\r\n")),
+    "a status line of its own": at(lambda: raw_echo_server(b"HTTP/1.1 700 ")),
+    "chunks of no size": at(lambda: raw_echo_server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")),
+    "an upgrade to something else": at(lambda: raw_echo_server(b"HTTP/1.1 101 Switching\r\nUpgrade: ")),
     "nobody": at(_nobody),
     "nowhere": at(_nowhere),
     "a proxy that refuses": at(lambda: _behind_proxy("407 " + KEY)),
@@ -158,22 +172,8 @@ SCENES: dict[str, Scene] = {
     "an unknown authority": on_emulator(tls=tls()),
 }
 
-FAILING = ("a wrong", "refused", "a parrot that", "nobody", "nowhere", "a proxy", "an unknown", "no answer")
+FAILING = ("a wrong", "refused", "an echo that", "nobody", "nowhere", "a proxy", "an unknown", "no answer")
 """Beginnings of those in which every route fails: what a body of PCM says cannot be wrong, and breaks can heal."""
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes seconds with a listener is not what is tested here."""
-    package = "videosdk_plugins_smallestai._old."
-    monkeypatch.setattr(package + "service.CONNECT_TIMEOUT", 0.3)
-    monkeypatch.setattr(package + "watchdog.FIRST_AUDIO_TIMEOUT", 0.3)
-    monkeypatch.setattr(package + "http.BODY_SILENCE", 0.3)
-    monkeypatch.setattr(package + "watchdog.COMPLETE_WAIT", 0.3)
-    monkeypatch.setattr(package + "ending.COMPLETE_WAIT", 0.3)
-    monkeypatch.setattr(package + "retry.SERVER_DELAYS", (0.0,))
-    monkeypatch.setattr(package + "retry.RATE_DELAYS", (0.0,))
-    monkeypatch.setattr(package + "retry.RECONNECT_DELAYS", (0.0,))
 
 
 @pytest.fixture(autouse=True)
@@ -215,8 +215,8 @@ def assert_without(shown: str, secrets: tuple[str, ...]) -> None:
 
 
 def assert_plugin_is_discreet(tts: SmallestAITTS) -> None:
-    attributes = vars(tts) | {"audio_track": None}  # a parrot may have been taken for speech
-    for shown in (str(tts), repr(tts), repr(attributes), repr(vars(tts._transport))):
+    attributes = vars(tts) | {"audio_track": None}  # an echo may have been taken for speech
+    for shown in (str(tts), repr(tts), repr(attributes), repr(vars(tts._session))):
         assert_without(shown, SECRETS)
 
 
@@ -259,7 +259,7 @@ async def test_an_end_in_the_middle_tells_neither_the_key_nor_the_text(route: st
     asyncio.get_running_loop().set_debug(True)
     async with make_stage(ROUTES[route] | {"api_key": KEY}, first_audio=0.0) as s:
         speaking = asyncio.ensure_future(failure_of(speak(s.tts)))
-        await s.ear.hears(0.3)
+        await s.track.hears(0.3)
         if how == "cancel":
             speaking.cancel()
         else:

@@ -1,7 +1,7 @@
 """Many replies on many instances, with what goes wrong in a day: each is whole or an error, and nothing piles up.
 
-The long form is `pytest -m soak tests/network_faults/test_soak.py -s`. The seed is printed; `SOAK_SEED=...` repeats a run's
-choices, though not its timing.
+The long form is `pytest -m soak tests/network_faults/test_soak.py -s`. The seed is printed; `SOAK_SEED=...` repeats a
+run's choices, though not its timing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import pytest
-from hearing import hears_whole, is_beginning
-from listening import Ear, tokens
+from audio_checks import hears_whole, is_beginning
+from listening import RecordingTrack, tokens
 from proxy import Proxy
 from routes import ROUTES
 
@@ -120,17 +120,17 @@ class Caller:
             self.waves.requests.clear()  # the server's log would grow with every reply
             self.waves.connections.clear()
         self.waves.fault = None
-        self.tts.audio_track = ear = Ear()
+        self.tts.audio_track = track = RecordingTrack()
         await self.tts.synthesize("Rest.")
-        assert await hears_whole(ear, tone("Rest."))
-        self.tts.audio_track = Ear()
+        assert await hears_whole(track, tone("Rest."))
+        self.tts.audio_track = RecordingTrack()
 
     async def _reply(self, tts: SmallestAITTS, waves: WavesEmulator, proxy: Proxy, chance: random.Random) -> None:
         text = " ".join(chance.sample(SENTENCES, chance.randint(1, 3)))
         waves.fault = self._faults(chance)
         if chance.random() < 0.2:
             await waves.close_connections(chance.choice(("idle", "close", "reset")))
-        tts.audio_track = ear = Ear()
+        tts.audio_track = track = RecordingTrack()
         errors: list[str] = []
         tts.on("error", noted := lambda message: errors.append(message))
         speaking = asyncio.ensure_future(tts.synthesize(tokens(text) if chance.random() < 0.7 else text))
@@ -148,11 +148,11 @@ class Caller:
             outcome = "cancelled"
         stopped = await meddling
         tts.off("error", noted)
-        where = f"instance {self.number}: {text!r}: {outcome}, {stopped} {len(ear.speech)} of {len(tone(text))}"
+        where = f"instance {self.number}: {text!r}: {outcome}, {stopped} {len(track.speech)} of {len(tone(text))}"
         if outcome == "whole" and not stopped:
-            assert await hears_whole(ear, tone(text)), where
+            assert await hears_whole(track, tone(text)), where
         else:
-            assert is_beginning(ear, tone(text)), where
+            assert is_beginning(track, tone(text)), where
         assert len(errors) == (outcome not in ("whole", "cancelled")), where
         self.outcomes[stopped or outcome] += 1
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hearing import hears_whole
-from listening import Ear, items
+from audio_checks import hears_whole
+from listening import RecordingTrack, items
 from routes import ROUTES
 from staging import MakeStage
 
@@ -94,7 +94,7 @@ async def test_a_strange_text_is_spoken_or_skipped(stage: MakeStage, route: str)
             assert_speakable(s.waves.requests, joined=joined)
             # On a starved machine a request may have been made twice: what was given up does not count.
             kept = [request for request in s.waves.requests if request.outcome not in ("broken", "cancelled")]
-            assert await hears_whole(s.ear, b"".join(request.audio for request in kept)), name
+            assert await hears_whole(s.track, b"".join(request.audio for request in kept)), name
 
     for make in (str, lambda text: items(as_stream(text, 1)), lambda text: items(as_stream(text, 7))):
         await asyncio.gather(*(play(name, make) for name in TEXTS))
@@ -105,7 +105,7 @@ async def test_a_strange_text_is_spoken_or_skipped(stage: MakeStage, route: str)
 async def test_a_text_of_100000_characters_is_cut(stage: MakeStage, route: str, name: str) -> None:
     plugin = ROUTES[route] | {"speed": 2.0, "sample_rate": 8000}
     async with stage(plugin, chunk=30.0, **FAST) as s, asyncio.timeout(BOUND):
-        s.tts.audio_track = Ear(sample_rate=8000, chunk_size=320)
+        s.tts.audio_track = RecordingTrack(sample_rate=8000, chunk_size=320)
         await s.tts.synthesize(items(as_stream(LONG[name], 1000)))
         assert s.errors == []
         assert_speakable(s.waves.requests, joined=False)

@@ -18,10 +18,11 @@ from certificates import authority, tls, trust
 from leaks import KEY, assert_has_no_key
 from listening import assert_same, items
 from routes import ROUTES, every_route
-from staging import MakeStage, Stage
+from staging import MakeStage, Stage, impatient
 
 from videosdk_plugins_smallestai import APIConnectionError, SmallestAIError, SmallestAITTS
 from videosdk_plugins_smallestai.emulator import WavesEmulator, tone
+from videosdk_plugins_smallestai.timing import Timing
 
 TEXT = "Nobody else can hear this."
 FAST: dict[str, Any] = {"first_audio": 0.0, "real_time_factor": 100.0}
@@ -46,7 +47,7 @@ async def test_an_authority_that_the_environment_names_is_trusted(
     async with stage(ROUTES[route], tls=tls(), **FAST) as s:
         assert s.waves.base_url.startswith("https:")
         await s.tts.synthesize(items([TEXT]))
-        assert_same(s.ear.speech, tone(TEXT))
+        assert_same(s.track.speech, tone(TEXT))
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="only openssl knows the name of such a file")
@@ -59,7 +60,7 @@ async def test_an_authority_in_a_folder_that_the_environment_names_is_trusted(
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     async with stage(tls=tls(), **FAST) as s:
         await s.tts.synthesize(items([TEXT]))
-        assert_same(s.ear.speech, tone(TEXT))
+        assert_same(s.track.speech, tone(TEXT))
 
 
 async def test_the_environment_of_a_process_is_enough(tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ async def test_what_a_callers_session_trusts_is_trusted(stage: MakeStage) -> Non
         for route in ("websocket", "http"):
             async with stage(ROUTES[route] | {"http_session": session}, tls=tls(), **FAST) as s:
                 await s.tts.synthesize(items([TEXT]))
-                assert_same(s.ear.speech, tone(TEXT))
+                assert_same(s.track.speech, tone(TEXT))
 
 
 @pytest.mark.parametrize(
@@ -132,11 +133,9 @@ async def test_what_a_callers_session_trusts_is_trusted(stage: MakeStage) -> Non
 )
 @every_route
 async def test_a_key_over_plain_http_is_one_warning(
-    caplog: pytest.LogCaptureFixture, base_url: str, route: str, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, base_url: str, route: str
 ) -> None:
-    for module in ("service", "http"):
-        monkeypatch.setattr(f"videosdk_plugins_smallestai._old.{module}.CONNECT_TIMEOUT", 0.01)
-    tts = SmallestAITTS(**ROUTES[route], base_url=base_url, api_key=KEY)
+    tts = impatient(Timing(connect=0.01))(**ROUTES[route], base_url=base_url, api_key=KEY)
     for _ in range(2):
         with pytest.raises(SmallestAIError):
             await anext(tts.stream_synthesize(items([TEXT])))

@@ -531,7 +531,10 @@ def judge(plan: Plan, out: Outcome) -> tuple[str | None, str | None]:
         return "audio after the interruption", None
     if out.heard != expected[: len(out.heard)]:
         place = next(i for i, (a, b) in enumerate(zip(out.heard, expected + [None], strict=False)) if a != b)  # type: ignore[operator]
-        return f"not a beginning of the text's audio: {out.heard[place]} for {expected[place:place + 1]}", condition(plan)
+        return (
+            f"not a beginning of the text's audio: {out.heard[place]} for {expected[place : place + 1]}",
+            condition(plan),
+        )
     if out.ended_at is None:
         return "it never ends", None
     if out.requests > 8 * len(plan.texts) * (len(plan.texts) if plan.route == "context" else 1):
@@ -564,9 +567,11 @@ def condition(plan: Plan) -> str | None:
     told_at_once = plan.complete_per == "release" and plan.complete is not None and plan.complete < 0.5
     if plan.route == "context" and plan.silent and (not told_at_once or plan.merges):
         return "a fragment is not spoken, on a server that merges, or does not say `complete` for each at once"
+    if plan.route == "context" and not plan.new_ids and plan.complete is not None and plan.complete >= 0.5:
+        return "neither ids nor a prompt `complete` tell fragments apart"
     for (segment, _), (place, seconds) in plan.stalls.items():
         plausible = place / UNITS_PER_SECOND >= 0.035 * plan.texts[segment]
-        if plan.route != "http" and seconds > 0.2 and (plausible or plan.route == "context"):
+        if plan.route != "http" and seconds > 0.15 and (plausible or plan.route == "context"):
             return "a stall where the text may have ended, on a server not known to say `complete` promptly"
     return None
 

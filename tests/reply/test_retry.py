@@ -16,8 +16,8 @@ from videosdk_plugins_smallestai import (
     ServerError,
     SmallestAIError,
 )
-from videosdk_plugins_smallestai._old.retry import NoAudioError, RetryPolicy
-from videosdk_plugins_smallestai.errors import DroppedError
+from videosdk_plugins_smallestai.reply.retry import IncompleteAudioError, NoAudioError, RetryPolicy
+from videosdk_plugins_smallestai.timing import Timing
 
 
 def unreachable() -> SmallestAIError:
@@ -36,19 +36,21 @@ def busy(retry_after: float | None = None) -> SmallestAIError:
     return RateLimitError("busy", status=429, retry_after=retry_after)
 
 
-def dropped() -> SmallestAIError:
-    return DroppedError("dropped")
+def incomplete() -> SmallestAIError:
+    return IncompleteAudioError("stopped")
 
 
 def waits(*failures: SmallestAIError | tuple[SmallestAIError, str]) -> list[float | None]:
     """Seconds before the attempt after each failure; those in a tuple came after new audio."""
-    policy = RetryPolicy()
-    return [
-        policy.delay(failure[0], new_audio=True)
-        if isinstance(failure, tuple)
-        else policy.delay(failure, new_audio=False)
-        for failure in failures
-    ]
+    policy = RetryPolicy(Timing())
+    waited = []
+    for failure in failures:
+        if isinstance(failure, tuple):
+            policy.progress()
+            waited.append(policy.delay(failure[0], new_audio=True))
+        else:
+            waited.append(policy.delay(failure, new_audio=False))
+    return waited
 
 
 AFTER_AUDIO = "after audio"
@@ -78,7 +80,8 @@ CASES: dict[str, tuple[list[SmallestAIError | tuple[SmallestAIError, str]], list
         [broken(), failed(), unreachable(), busy(), failed(), busy(), broken()],
         [0.0, 0.25, 0.25, 0.5, 0.75, 1.0, None],
     ),
-    "what we dropped ourselves is sent again and not counted": ([dropped()] * 9, [0.0] * 9),
+    "stopped too early: asked for once more": ([incomplete(), incomplete()], [0.0, None]),
+    "stopped too early again, but further on": ([incomplete(), (incomplete(), AFTER_AUDIO)], [0.0, 0.0]),
     "no answer in time: the listener has waited long enough": ([APITimeoutError("late")], [None]),
     "a wrong key": ([AuthenticationError("key", status=401)], [None]),
     "a wrong request": ([InvalidRequestError("voice", status=400)], [None]),
@@ -95,7 +98,7 @@ def test_the_wait_before_each_attempt(
 
 @pytest.mark.parametrize("later", [unreachable, broken, busy, lambda: AuthenticationError("key", status=401)])
 def test_the_first_failure_is_what_the_caller_gets(later: object) -> None:
-    policy, first = RetryPolicy(), failed()
+    policy, first = RetryPolicy(Timing()), failed()
     assert callable(later)
     policy.delay(first, new_audio=False)
     policy.delay(later(), new_audio=False)
@@ -103,35 +106,48 @@ def test_the_first_failure_is_what_the_caller_gets(later: object) -> None:
 
 
 def test_a_break_in_mid_speech_is_what_the_caller_gets_if_the_new_connection_is_refused() -> None:
-    policy, first = RetryPolicy(), broken()
+    policy, first = RetryPolicy(Timing()), broken()
     policy.delay(first, new_audio=True)
     assert policy.delay(AuthenticationError("key", status=401), new_audio=False) is None
     assert policy.first is first
 
 
 def test_a_failure_that_was_overcome_is_not_what_the_caller_gets() -> None:
-    policy, last = RetryPolicy(), failed()
+    policy, last = RetryPolicy(Timing()), failed()
     policy.delay(broken(), new_audio=False)
+    policy.progress()
     policy.delay(last, new_audio=True)
     assert policy.first is last
 
 
-def test_what_we_dropped_ourselves_is_never_what_the_caller_gets() -> None:
-    policy, last = RetryPolicy(), AuthenticationError("key", status=401)
-    policy.delay(dropped(), new_audio=False)
-    policy.delay(last, new_audio=False)
-    assert policy.first is last
+def test_a_failure_for_which_nobody_is_to_blame_is_what_the_caller_gets_and_costs_no_attempt() -> None:
+    policy, first = RetryPolicy(Timing()), broken()
+    for _ in range(9):
+        policy.note(first)
+    assert policy.delay(broken(), new_audio=False) == 0.0
+    assert policy.first is first
+
+
+def test_a_segment_has_been_asked_for_again_until_new_audio_comes() -> None:
+    policy = RetryPolicy(Timing())
+    policy.delay(failed(), new_audio=False)
+    assert not policy.asked_again, "a refusal says nothing about where its audio ends"
+    policy.delay(incomplete(), new_audio=False)
+    assert policy.asked_again
+    policy.progress()
+    assert not policy.asked_again
 
 
 some_failure = st.one_of(
     st.builds(unreachable), st.builds(broken), st.builds(failed), st.builds(NoAudioError, st.just("silent")),
     st.builds(busy, st.none() | st.floats(0, 3)), st.builds(APITimeoutError, st.just("late")),
+    st.builds(incomplete),
 )  # fmt: skip
 
 
 @given(st.lists(some_failure, min_size=9, max_size=20))
 def test_whatever_fails_without_new_audio_it_is_an_error_within_seconds(failures: list[SmallestAIError]) -> None:
-    policy, waited = RetryPolicy(), 0.0
+    policy, waited = RetryPolicy(Timing()), 0.0
     for failure in failures:
         wait = policy.delay(failure, new_audio=False)
         if wait is None:

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from leaks import KEY, assert_has_no_key
-from listening import Ear, items
+from listening import RecordingTrack, items
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -77,11 +77,6 @@ def service() -> Iterator[Any]:
         yield mocked
 
 
-@pytest.fixture(autouse=True)
-def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai._old.retry.RECONNECT_DELAYS", (0.0,))
-
-
 @pytest.mark.parametrize("model", ROUTES)
 @pytest.mark.parametrize(("failure", "kind", "opening"), FAILURES.values(), ids=FAILURES)
 async def test_it_is_one_error_of_ours_and_nothing_of_aiohttps_hangs_on_it(
@@ -89,7 +84,7 @@ async def test_it_is_one_error_of_ours_and_nothing_of_aiohttps_hangs_on_it(
 ) -> None:
     service.post(BASE + ROUTES[model], exception=failure, repeat=True)
     tts = SmallestAITTS(api_key=KEY, model=model, enable_streaming=False)
-    tts.audio_track, tts.loop = Ear(), asyncio.get_running_loop()
+    tts.audio_track, tts.loop = RecordingTrack(), asyncio.get_running_loop()
     errors: list[str] = []
     tts.on("error", lambda message: errors.append(message))
     with pytest.raises(SmallestAIError) as caught:
@@ -107,7 +102,7 @@ async def test_a_passing_failure_is_not_an_error(service: Any) -> None:
     service.post(BASE + ROUTES["lightning-v3.1"], exception=aiohttp.ServerDisconnectedError())
     service.post(BASE + ROUTES["lightning-v3.1"], body=pcm)
     tts = SmallestAITTS(api_key=KEY, enable_streaming=False)
-    tts.audio_track, tts.loop = Ear(), asyncio.get_running_loop()
+    tts.audio_track, tts.loop = RecordingTrack(), asyncio.get_running_loop()
     await tts.synthesize("Hello.")
     await tts.aclose()
     assert tts.audio_track.speech == pcm

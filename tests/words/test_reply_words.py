@@ -22,7 +22,7 @@ CHUNK = 0.1
 """Seconds of a chunk."""
 
 
-class Ear:
+class PlainTrack:
     """Takes audio, and tells nothing."""
 
     async def add_new_bytes(self, pcm: bytes) -> None: ...
@@ -30,14 +30,14 @@ class Ear:
 
 @dataclass
 class Reply:
-    """A reply on its way to the ear, and the words that are told, with the seconds since its first byte."""
+    """A reply on its way to the listener, and the words that are told, with the seconds since its first byte."""
 
     told: list[tuple[str, float]] = field(default_factory=list)
     text: str = ""
 
     def __post_init__(self) -> None:
         self.words = ReplyWords(None, self._hear, speed=1.0, timing=Timing())
-        self.player = Player(TrackSink(Ear()), RATE, words=self.words)
+        self.player = Player(TrackSink(PlainTrack()), RATE, words=self.words)
         self.words.start()
 
     def _hear(self, event: dict[str, str]) -> None:

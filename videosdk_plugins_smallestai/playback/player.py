@@ -1,4 +1,4 @@
-"""One reply's audio into one sink: whole samples, the sink's rate, and what the listener still has to hear."""
+"""Plays one reply's audio into one sink, in whole samples, at the sink's rate."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Player:
             await self._send(bytes(self._missing))
 
     def close(self) -> None:
-        """Let nothing through any more, from this moment on."""
+        """Play nothing more, from this moment on."""
         self._closed = True
 
     @property

@@ -1,4 +1,4 @@
-"""What the listener still has to hear, computed from what was pushed and when. Pure: the clock is passed in."""
+"""Computes what the listener still has to hear, from what was pushed and when. Pure: the clock is passed in."""
 
 from __future__ import annotations
 

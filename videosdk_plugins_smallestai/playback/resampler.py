@@ -1,6 +1,6 @@
-"""From the service's sample rate to the track's, while it streams.
+"""Converts a stream of audio from the service's sample rate to the track's.
 
-By libswresample, through PyAV, on which the framework stands: the framework's own resampler 0.1.0 distorts audibly
+Uses libswresample through PyAV, which the framework needs too. The framework's own resampler 0.1.0 distorts audibly
 unless one rate is a multiple of the other (26 dB at 440 Hz from 16 to 24 kHz, where this has 86 dB and more).
 """
 
@@ -28,7 +28,7 @@ class Resampler:
         self._resampler: AudioResampler | None = None
 
     def process(self, pcm: bytes) -> bytes:
-        """Whole samples in, what is ready of them out: the last few milliseconds are held back."""
+        """Convert whole samples. Returns what is ready: the last few milliseconds are held back."""
         if self._resampler is None:
             self._resampler = AudioResampler(format="s16", layout="mono", rate=self._out_rate)
         frame = AudioFrame.from_ndarray(
@@ -38,7 +38,7 @@ class Resampler:
         return self._bytes(self._resampler.resample(frame))
 
     def flush(self) -> bytes:
-        """What was held back. More may come all the same, as a new stream."""
+        """Return what was held back. More audio may follow, as a new stream."""
         resampler, self._resampler = self._resampler, None
         return b"" if resampler is None else self._bytes(resampler.resample(None))
 

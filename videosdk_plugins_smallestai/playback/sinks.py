@@ -11,7 +11,7 @@ from ..framework import SAMPLE_WIDTH, track_format
 __all__ = ["FRAME_SECONDS", "QueueSink", "Sink", "TrackSink"]
 
 FRAME_SECONDS = 0.02
-"""Of the frames that tracks play: whole ones only."""
+"""Length of the frames that tracks play. An unfinished frame is not played."""
 
 
 class Sink(Protocol):

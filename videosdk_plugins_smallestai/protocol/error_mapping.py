@@ -1,4 +1,4 @@
-"""What the service's failure reports mean: a status and a payload of any shape become one error."""
+"""Maps the service's failure reports, a status and a payload of any shape, to errors."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _classify(status: int, said: str) -> type[SmallestAIError]:
 
 
 def quote(value: object, secret: str) -> str:
-    """What the server said, without the key and not at any length."""
+    """What the server said, without the key, cut to `SERVER_TEXT_LIMIT`."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     text = without_secret(text, secret)
     return text if len(text) <= SERVER_TEXT_LIMIT else text[: SERVER_TEXT_LIMIT - 1] + "…"

@@ -1,4 +1,4 @@
-"""Frames and events of the server, read so that nothing in them does harm: typed values out, never an exception."""
+"""Parses the server's frames and events to typed values. Never raises, whatever they contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies of HTTP answers, taken apart without any I/O: raw PCM that may be WAV or JSON, and server-sent events."""
+"""Parses bodies of HTTP answers, without I/O: raw PCM that may be WAV or JSON, and server-sent events."""
 
 from __future__ import annotations
 

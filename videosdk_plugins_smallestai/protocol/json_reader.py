@@ -1,4 +1,4 @@
-"""A message of the server as JSON, read so that nothing in it can do harm."""
+"""Reads a message of the server as JSON. Never raises, and limits how deep it may nest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _has_more(raw: str, character: str, limit: int) -> bool:
 
 
 def data_of(frame: Mapping[str, Any]) -> dict[str, Any]:
-    """Its ``data``; empty where there is none."""
+    """The message's ``data``; empty where there is none."""
     data = frame.get("data")
     return data if isinstance(data, dict) else {}
 

@@ -1,4 +1,4 @@
-"""What a message must not show: the API key, and what is spoken."""
+"""Takes the API key and spoken text out of messages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..errors import SmallestAIError
 __all__ = ["conceal", "without_secret", "without_speech"]
 
 TELLING_RUN = 12
-"""Characters of a text, or of a key, that are no coincidence and tell something."""
+"""Characters that a message must share with a text, or with a key, to have them replaced: fewer are coincidence."""
 
 TELLING_TEXT = 6
-"""Characters of a whole text from which the same holds: messages have ``voice`` and ``400`` of their own."""
+"""Characters of the shortest text that is replaced as a whole: messages use words such as ``voice`` themselves."""
 
 
 def without_secret(text: str, secret: str) -> str:
@@ -27,7 +27,7 @@ def without_secret(text: str, secret: str) -> str:
 def without_speech(message: str, spoken: Iterable[str]) -> str:
     """A server's message without what it repeats of some texts, as they are or as they stand in JSON.
 
-    What users and agents say does not belong into logs, and that is where messages end.
+    What users and agents say must not reach the logs, to which error messages are written.
     """
     forms = {
         form

@@ -1,4 +1,4 @@
-"""Request bodies: which fields each route gets, and what is sent for 0."""
+"""Makes request bodies: which fields each route gets, and what is sent for 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Runs one reply: feeds the machine its events one at a time, and carries its effects out. The only caller of it."""
+"""Runs one reply: feeds the machine its events one at a time, and carries its effects out.
+
+Nothing else calls the machine.
+"""
 
 from __future__ import annotations
 
@@ -121,10 +124,10 @@ class ReplyDriver:
                 self._log.line("reply, stopped", self._player)
 
     async def supersede(self) -> None:
-        """The next reply's first byte is about to be played: no late audio may follow, and the last frame is filled."""
+        """End late audio, and fill the last frame: the next reply's first byte is about to be played."""
         if not self._lingers or self._stopped:
             return
-        self._lingers = False
+        self._lingers = False  # what comes now is counted
         self._post(fx.Superseded())
         await self._player.finish()
         self._player.close()
@@ -151,7 +154,8 @@ class ReplyDriver:
     @property
     def lingers(self) -> bool:
         """Whether something of it may still come after its end: late audio, or words not yet heard."""
-        return self._lingers or (self._words is not None and self._words.pending)
+        runs = self._work is not None and not self._work.done()
+        return runs or (self._words is not None and self._words.pending)
 
     @property
     def stopped(self) -> bool:
@@ -279,7 +283,7 @@ class ReplyDriver:
             if isinstance(effect.error, SmallestAIError):
                 effect.error.unspoken = effect.unspoken
             self._ended.set_exception(effect.error)
-            self._ended.exception()  # looked at: whoever was cancelled meanwhile does not want it
+            self._ended.exception()  # retrieved, so that asyncio does not warn where `run` was cancelled
 
     def _seconds(self, size: int) -> float:
         return size / self._bytes_per_second
@@ -329,7 +333,7 @@ class _Inbox:
         return self._events.popleft()
 
     def close(self) -> None:
-        """Nobody reads any more."""
+        """Drop what is queued, and what is still put."""
         self._closed = True
         self._events.clear()
 
@@ -374,7 +378,7 @@ class _Reader:
 
 
 class _Log:
-    """What the reply's line in the log says."""
+    """Collects the figures of a reply's line in the log, and writes it."""
 
     def __init__(self, started_at: float) -> None:
         self.segments = 0

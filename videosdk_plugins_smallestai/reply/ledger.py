@@ -1,4 +1,4 @@
-"""The segments of a reply in order, how far it has come, and what is still awaited of its text."""
+"""Keeps the segments of a reply in order, how far it has come, and what is still awaited of its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reply knows of its way to the service: whether it is open, what it is like, and whether it is alive."""
+"""What a reply knows of its transport: whether it is open, how the route serves requests, whether it is alive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from enum import Enum, auto
 
 from ..transport.base import Habits, Opened, Traits
-from .retry import RetryPolicy
 
 __all__ = ["Line", "LineState"]
 
@@ -28,7 +27,6 @@ class Line:
         habits: What the server was seen to do on this connection.
         route: How often the reply has moved on to another model.
         reopen_at: It is not opened earlier.
-        policy: Counts the failures to open it while no segment waits for it.
         pinged_at: When the newest ping was sent.
     """
 
@@ -38,8 +36,8 @@ class Line:
         self.habits = Habits()
         self.route = 0
         self.reopen_at = -math.inf
-        self.policy = RetryPolicy()
         self.pinged_at = -math.inf
+        self._pinged_stream: int | None = None
         self._answered = False
         self._opened_once = False
 
@@ -56,7 +54,6 @@ class Line:
         """It is open."""
         self.state = LineState.OPEN
         self.traits, self.habits = event.traits, event.habits
-        self.policy = RetryPolicy()
         self.pinged_at = -math.inf
         self._answered = False
         self._opened_once = True
@@ -71,19 +68,20 @@ class Line:
         self.lost()
         self.route += 1
 
-    def ping(self, now: float) -> None:
-        """A ping is sent."""
+    def ping(self, stream: int, now: float) -> None:
+        """A ping is sent, on a stream's connection."""
         self.pinged_at = now
+        self._pinged_stream = stream
         self._answered = False
 
     def pong(self) -> None:
         """The newest ping was answered."""
         self._answered = True
 
-    def pinged_since(self, at: float) -> bool:
-        """Whether a ping has been sent since then."""
-        return self.pinged_at >= at
+    def pinged_since(self, stream: int, at: float) -> bool:
+        """Whether a ping has been sent since then on a stream's connection."""
+        return self.pinged_at >= at and (self.traits.shared or self._pinged_stream == stream)
 
-    def alive_since(self, at: float) -> bool:
-        """Whether a ping that was sent since then has been answered."""
-        return self.pinged_at >= at and self._answered
+    def alive_since(self, stream: int, at: float) -> bool:
+        """Whether a ping that was sent since then on a stream's connection has been answered."""
+        return self._answered and self.pinged_since(stream, at)

@@ -16,7 +16,8 @@ derives what is to be done from the state of the segments:
 |--------------|---------------------------------------|----------------------------------------------------------------------|
 | SPEAKING     | from `Started` on                     | all segments ended and the text too: LINGERING or OVER; an error: FAILING |
 | FAILING      | the error was emitted                 | the text has let go: `Fail`, OVER                                    |
-| LINGERING    | a guessed end may have been too early | the server's `Complete`, a lost connection, `Superseded`: OVER       |
+| LINGERING    | a guessed end may have been too early | the server's `Complete`, a lost connection: OVER; `Superseded`       |
+| SUPERSEDED   | late audio is counted, not played     | the server's `Complete`, a lost connection, 5 s: OVER                |
 | OVER         | after `Interrupted` as well           | nothing                                                              |
 """
 
@@ -35,7 +36,7 @@ from .continuation import Context
 from .ledger import Ledger, TextState
 from .line import Line, LineState
 from .pace import Pace
-from .retry import ATTEMPTS, IncompleteAudioError, NoAudioError
+from .retry import ATTEMPTS, IncompleteAudioError, NoAudioError, RetryPolicy
 from .silence_watchdog import Facts, Ruling, judge, likely_end
 from .streams import Ended, Segment, Stream, Tape
 
@@ -52,6 +53,7 @@ class _Phase(Enum):
     SPEAKING = auto()
     FAILING = auto()
     LINGERING = auto()
+    SUPERSEDED = auto()
     OVER = auto()
 
 
@@ -84,7 +86,7 @@ class ReplyMachine:
         self._line = Line()
         self._streams: dict[int, Stream] = {}
         self._streams_begun = 0
-        self._tape = Tape()  # of a continuation; else each segment has its own
+        self._tape = self._new_tape()  # of a continuation; else each segment has its own
         self._breaks = 0
         self._alone_until = run_alone_until  # no request is sent ahead before; infinite for the rest of the reply
         self._played = 0
@@ -133,7 +135,7 @@ class ReplyMachine:
         elif isinstance(event, OpenFailed):
             self._take_open_failed(event.error)
         elif isinstance(event, fx.TextCame):
-            self._ledger.add(event.text, event.lead, self._tape if self._line.traits.joined else Tape())
+            self._ledger.add(event.text, event.lead, self._tape if self._line.traits.joined else self._new_tape())
         elif isinstance(event, fx.TextEnded):
             self._ledger.end()
         elif isinstance(event, fx.TextFailed):
@@ -151,13 +153,19 @@ class ReplyMachine:
             self._line.pong()
         elif isinstance(event, fx.Wake):
             self._wake_at = math.inf
+            if self._phase is _Phase.SUPERSEDED:
+                self._leave_line()
         elif isinstance(event, fx.Interrupted):
             self._leave_line()
             self._phase = _Phase.OVER
             self._do(fx.Done())
         elif isinstance(event, fx.Superseded) and self._phase is _Phase.LINGERING:
-            self._leave_line()
-            self._phase = _Phase.OVER
+            self._phase = _Phase.SUPERSEDED
+            self._wake_at = self._now + self._timing.complete_wait
+            self._do(fx.WakeAt(self._wake_at))
+
+    def _new_tape(self) -> Tape:
+        return Tape(RetryPolicy(self._timing))
 
     def _do(self, effect: fx.Effect) -> None:
         self._effects.append(effect)
@@ -188,7 +196,7 @@ class ReplyMachine:
             self._move_on()
             return
         head = self._ledger.head
-        policy = self._line.policy if head is None else head.tape.policy
+        policy = self._tape.policy if head is None else head.tape.policy
         delay = policy.delay(error, new_audio=False)
         if delay is None:
             self._fail(policy.first or error)
@@ -208,7 +216,9 @@ class ReplyMachine:
 
     def _hear(self, stream: Stream, segment: Segment, audio: Sequence[Any]) -> None:
         """Play new audio, or keep it until its turn comes."""
-        if stream.joined or self._phase is _Phase.LINGERING:
+        if self._phase is _Phase.SUPERSEDED:
+            self.dropped += len(audio)
+        elif stream.joined or self._phase is _Phase.LINGERING:
             self._play_in_order()
             self._play(segment, audio)
         elif segment.ended is None:
@@ -294,6 +304,9 @@ class ReplyMachine:
             if self._breaks >= BREAKS_TOGETHER:
                 self._alone_until = math.inf
         else:
+            self._breaks += streams[0].joined
+            if self._breaks >= BREAKS_TOGETHER:
+                self._alone_until = math.inf
             delay = policy.delay(error, new_audio=streams[0].brought)
             if delay is None:
                 lost[0].error = policy.first or error
@@ -318,15 +331,15 @@ class ReplyMachine:
 
     def _gives_way(self, refused: Segment) -> bool:
         """The account allows no further request. Whether one of ours is in the way, so that it is no failure."""
-        others = [] if self._line.traits.joined else [s for s in self._streams.values() if s.unended]
+        others = [] if self._line.traits.joined else list(self._streams.values())
         if not others:
             return False
         self._alone_until = max(self._alone_until, self._now + self._timing.run_alone)
         self._do(fx.RunAlone(self._now + self._timing.run_alone))
-        if self._is_ahead(refused):
+        if any(stream.segments[0].index > refused.index for stream in others):
+            self._give_up(others)  # what was sent ahead may end only when it has been heard, after this one
+        else:
             refused.waits_for_own = True
-        else:  # what was sent ahead may end only when it has been heard, after this one
-            self._give_up(others)
         return True
 
     def _give_up(self, streams: Iterable[Stream]) -> None:
@@ -392,7 +405,7 @@ class ReplyMachine:
             self._speak()
         if self._phase is _Phase.FAILING:
             self._end_text()
-        if self._phase is _Phase.LINGERING and not any(stream.owes for stream in self._streams.values()):
+        if self._phase in (_Phase.LINGERING, _Phase.SUPERSEDED) and not any(stream.owes for stream in self._streams.values()):
             self._do(fx.Release())
             self._phase = _Phase.OVER
         if self._wanted < self._wake_at and self._phase is _Phase.SPEAKING:
@@ -495,7 +508,7 @@ class ReplyMachine:
         if ruling is Ruling.WAIT:
             return self._wait(facts, since, seconds, group)
         if ruling is Ruling.END:
-            if not self._line.alive_since(since):
+            if not self._line.alive_since(stream.id, since):
                 return self._ask_for_life(stream, since)
             for segment in group:
                 if not segment.begun:
@@ -528,8 +541,8 @@ class ReplyMachine:
     def _look_for_life(self, stream: Stream, since: float) -> bool:
         """Ping what has been silent for a while; what does not answer is a broken connection."""
         t, line = self._timing, self._line
-        if line.pinged_since(since):
-            if not line.alive_since(since):
+        if line.pinged_since(stream.id, since):
+            if not line.alive_since(stream.id, since):
                 if self._now >= line.pinged_at + t.pong:
                     self._break(stream)
                     return True
@@ -556,8 +569,8 @@ class ReplyMachine:
 
     def _ask_for_life(self, stream: Stream, since: float) -> bool:
         """Ping, unless that was done."""
-        if not self._line.pinged_since(since):
-            self._line.ping(self._now)
+        if not self._line.pinged_since(stream.id, since):
+            self._line.ping(stream.id, self._now)
             self._do(fx.Ping(stream.id))
         self._wake(self._line.pinged_at + self._timing.pong)
         return False
@@ -578,7 +591,7 @@ class ReplyMachine:
             self._wake(self._now + seconds)
             return False
         following = next((s for s in self._ledger.waiting[1:] if s.stream is not None and s not in group), None)
-        if following is None or following.stream is None:
+        if following is None or following.stream is None or following.stream.audio_at is not None:
             return False
         # This one has probably ended, so the next one is first in line.
         began = since + likely_end(self._longest_pause, self._timing)
@@ -611,7 +624,7 @@ class ReplyMachine:
             prompt=stream.tells_ends and not told,
             mixes=self._line.habits.mixes or not self._line.traits.shared,
             next_waits=next_waits,
-            more=following is not None or self._ledger.text is not TextState.ENDED,
+            more=(following is not None and following.audio_at is None) or self._ledger.text is not TextState.ENDED,
             unsent=unsent,
             buffered=self._buffered,
         )
@@ -652,12 +665,22 @@ class ReplyMachine:
         if self._now < segment.not_before:
             self._wake(segment.not_before)
             return False
+        if segment.waits_for_own and self._own_in_progress():
+            return False
         if before is None:
             return True
-        if segment.waits_for_own or self._now < self._alone_until:
+        if self._now < self._alone_until:
             return False
         # On a connection of its own it could overtake the one before, and take its place in the account.
         return self._line.traits.shared or (before.stream is not None and before.stream.accepted)
+
+    def _own_in_progress(self) -> bool:
+        """Whether the account may still count another request of this reply, whose `complete` has not come."""
+        if any(stream.unended for stream in self._streams.values()):
+            return True
+        last = max((stream.audio_at or stream.sent_at for stream in self._streams.values()), default=-math.inf)
+        self._wake(last + self._timing.complete_wait)
+        return self._now < last + self._timing.complete_wait
 
     def _send_joined(self) -> bool:
         context = self._context

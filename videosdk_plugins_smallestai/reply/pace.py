@@ -1,12 +1,12 @@
-"""How fast a voice speaks, for judging whether audio is as long as its text."""
+"""Measures how fast a voice speaks, to judge whether audio is as long as its text."""
 
 from __future__ import annotations
 
 __all__ = ["TYPICAL_LETTER", "Pace"]
 
 TYPICAL_LETTER = 0.055
-"""Seconds of audio for a letter at speed 1, until the reply's own pace is known: brisk English takes 0.05 to 0.07, and
-what is too high here makes the plugin ask again for what has come whole."""
+"""Seconds of audio for a letter at speed 1, until the reply's own pace is known: brisk English takes 0.05 to 0.07,
+and what is too high here makes the plugin ask again for what has come whole."""
 
 LETTERS_ENOUGH = 20
 """Letters whose audio is known from which the pace is taken: a single `Yes.` says little."""

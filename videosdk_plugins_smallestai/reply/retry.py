@@ -1,22 +1,11 @@
-"""Whether what failed is asked for again, and when. Pure: no clock, no I/O."""
+"""Decides whether a failed request is sent again, and when. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
 from ..errors import APIConnectionError, APITimeoutError, RateLimitError, ServerError, SmallestAIError
+from ..timing import Timing
 
 __all__ = ["IncompleteAudioError", "NoAudioError", "RetryPolicy"]
-
-RECONNECT_DELAYS = (0.25,)
-"""Seconds before each further attempt to reach a service that cannot be reached. A listener waits."""
-
-SERVER_DELAYS = (0.25, 0.75)
-"""Seconds before each further attempt after a server error: a passing 503 is common."""
-
-RATE_DELAYS = (0.5, 1.0)
-"""Seconds before each further attempt when others use the account up: the vendor asks for 500 ms, doubling."""
-
-RETRY_AFTER_LIMIT = 2.0
-"""Seconds of `Retry-After`, in all, that a listener can be made to wait."""
 
 ATTEMPTS = 8
 """Requests for the same segment after which it is given up, whatever each of them brought."""
@@ -33,12 +22,16 @@ class IncompleteAudioError(ServerError):
 class RetryPolicy:
     """Counts the failures of one segment since its last new sample.
 
+    Args:
+        timing: The waits.
+
     Attributes:
         first: The failure to raise in the end: a retry's own failure tells less.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timing: Timing) -> None:
         self.first: SmallestAIError | None = None
+        self._timing = timing
         self._counts: dict[str, int] = {}
         self._waited = 0.0
 
@@ -75,21 +68,21 @@ class RetryPolicy:
         if isinstance(error, RateLimitError):
             return self._wait_for_rate(error.retry_after)
         if isinstance(error, APIConnectionError) and error.opening:
-            return _step(RECONNECT_DELAYS, self._count("opening"))
+            return _step(self._timing.reconnect, self._count("opening"))
         if isinstance(error, IncompleteAudioError):
             return _step((0.0,), self._count("incomplete"))
         if isinstance(error, NoAudioError):
             return _step((0.0,), self._count("no audio"))
         if isinstance(error, APIConnectionError):
             return 0.0 if new_audio else _step((0.0,), self._count("break"))
-        return _step(SERVER_DELAYS, self._count("server"))
+        return _step(self._timing.server_retry, self._count("server"))
 
     def _wait_for_rate(self, retry_after: float | None) -> float | None:
-        wait = _step(RATE_DELAYS, self._count("rate"))
+        wait = _step(self._timing.rate_retry, self._count("rate"))
         if wait is None or retry_after is None:
             return wait
         self._waited += retry_after
-        return retry_after if self._waited <= RETRY_AFTER_LIMIT else None
+        return retry_after if self._waited <= self._timing.retry_after else None
 
     def _count(self, what: str) -> int:
         count = self._counts.get(what, 0)

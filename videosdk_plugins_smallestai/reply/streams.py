@@ -27,21 +27,21 @@ class Tape:
     """The audio of what is asked for again as one: a segment, or all of a continuation. Counted in units (bytes).
 
     Attributes:
+        policy: Counts the failures since the last new unit.
         anchor: Index of the first segment after the last boundary that is certain: what is lost is asked for again
             from there.
         anchor_at: The place of that boundary on the tape.
         length: Units received; repetitions are not counted.
         new_at: When the newest unit came; ``None`` before any.
         attempts: Streams begun since the anchor was set.
-        policy: Counts the failures since the last new unit.
     """
 
+    policy: RetryPolicy
     anchor: int = 0
     anchor_at: int = 0
     length: int = 0
     new_at: float | None = None
     attempts: int = 0
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     def set_anchor(self, index: int, at: int) -> None:
         """All audio before ``at`` belongs to segments before ``index``, for certain."""

@@ -247,7 +247,7 @@ class _Piece:
 
 
 class _ItemStyle:
-    """Whether items are finished sentences or tokens, and what stands between them."""
+    """Infers whether items are finished sentences or tokens, and what stands between them."""
 
     def __init__(self) -> None:
         self._left = ""  # the item before
@@ -260,7 +260,7 @@ class _ItemStyle:
         left = self._left
         if not left or not right or left[-1].isspace() or right[0].isspace():
             return ""
-        # Who ever puts white space at an edge puts it wherever it belongs: `photosyn` and `thesis` are one word.
+        # Items with white space at an edge have it wherever it belongs: `photosyn` and `thesis` are one word.
         phrase = self._stripped and _several_words(left)
         return " " if self._apart or phrase or self._begins_sentence(right) else ""
 

@@ -1,7 +1,7 @@
 """Adapts the caller's text to a stream of segments: what is requested from the service, one after the other.
 
-`cutting` decides where a segment ends; the framework's `segment_text` cuts there. It knows delimiters wherever they
-stand and nothing of numbers or abbreviations, so it is given one that no text contains.
+`cutting` decides where a segment ends; the framework's `segment_text` cuts there. By itself `segment_text`
+would cut at every delimiter, also in numbers and abbreviations, so it is given one that no text contains.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class ReplyText:
                 pending.cancel()
                 await asyncio.wait({pending})
                 if not pending.cancelled():
-                    pending.exception()  # nobody wants it any more, and asyncio would complain
+                    pending.exception()  # retrieved, so that asyncio does not warn of it
 
 
 def _bounded(segment: Segment) -> str:

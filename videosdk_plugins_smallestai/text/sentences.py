@@ -1,4 +1,4 @@
-"""Where a text may be cut: a pure scanner of characters that looks one character ahead and no further."""
+"""Finds where a text may be cut: a pure scanner of characters that looks one character ahead and no further."""
 
 from __future__ import annotations
 

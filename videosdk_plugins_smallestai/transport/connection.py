@@ -32,7 +32,7 @@ Listener = Callable[["Connection", TransportEvent], None]
 
 
 class Connection:
-    """One open WebSocket, which belongs to one reply at a time. `run` is its life; the keeper owns the task.
+    """One open WebSocket, which belongs to one reply at a time. `run` serves it in a task of the keeper's.
 
     Args:
         socket: As aiohttp has opened it.
@@ -200,7 +200,7 @@ class Connection:
             stream = use.streams.owner(frame)
             if stream is not None:
                 use.began.setdefault(stream, self._seconds)
-                self.reason = None  # what was told before did no harm
+                self.reason = None  # an error told before did not end the connection
                 self._tell(Audio(stream, frame.pcm, frame.server_id))
             elif use.streams.indistinct:
                 self._give_up_indistinct()
@@ -222,7 +222,7 @@ class Connection:
             logger.debug("Smallest AI: %s", frame.text)
 
     def _fail(self, frame: ErrorFrame) -> None:
-        if isinstance(frame.error, APIConnectionError):  # the only one of this kind announces an idle close
+        if isinstance(frame.error, APIConnectionError):  # only the announcement of an idle close is of this type
             self.idle_told = True
             self._break(frame.error)
             return
@@ -235,7 +235,7 @@ class Connection:
             logger.debug("Smallest AI: an error of no open request: %s", frame.error)
 
     def _give_up_indistinct(self) -> None:
-        # Asked again one by one, each is whole; guessed, their audio could be mixed up.
+        # A guess could mix their audio up. Sent again one by one, each is whole.
         self._break(ServerError("The service does not tell requests apart"), indistinct=True)
 
     def _break(self, error: SmallestAIError, *, indistinct: bool = False) -> None:

@@ -250,7 +250,7 @@ class Keeper:
 
 
 class Backoff:
-    """When the next attempt to have a connection ready may be made.
+    """Decides when the next attempt to have a connection ready may be made.
 
     Attributes:
         not_before: By the loop's clock.
@@ -300,7 +300,7 @@ class Backoff:
         self.not_before = now + delay
 
     def _warn(self, reason: SmallestAIError | None) -> None:
-        """Tell once why the service does not keep a connection open: nobody else may ever hear of it."""
+        """Log once why the service does not keep a connection open: no reply's error may ever say so."""
         told = str(reason)
         if self._failures and told != self._told:
             self._told = told

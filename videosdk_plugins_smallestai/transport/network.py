@@ -1,4 +1,4 @@
-"""What the environment says about the network: proxies, and whose certificates are trusted."""
+"""Reads the environment's network settings: proxies, and the certificate authorities that are trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be sent on a WebSocket, so that who sends need not wait."""
+"""Queues what is to be sent on a WebSocket, so that callers need not wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import APIConnectionError, SmallestAIError
 __all__ = ["BROKEN", "Outbox"]
 
 BROKEN = (aiohttp.ClientError, OSError, RuntimeError)
-"""What a socket raises that is gone."""
+"""Exceptions that a closed or broken socket raises."""
 
 
 class Outbox:

@@ -1,4 +1,4 @@
-"""Pings on a WebSocket, and what their answers prove."""
+"""Keeps count of the pings on a WebSocket and of their answers."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Session:
         """The caller's session, or one that is made at its first use and again after a close.
 
         Raises:
-            APIConnectionError: The caller has closed his.
+            APIConnectionError: The caller has closed its session.
         """
         if self._callers_session is not None:
             if self._callers_session.closed:
@@ -194,7 +194,7 @@ class Session:
         return said[: error_mapping.SERVER_TEXT_LIMIT] or type(failure).__name__
 
     def forget(self) -> None:
-        """Let go of the session that was made here: its event loop is gone, so that it cannot be closed."""
+        """Forget the session that was made here, unclosed: its event loop is gone, so it cannot be closed."""
         if self._session is not None:
             self._session.detach()
             self._session = None

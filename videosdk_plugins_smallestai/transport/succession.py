@@ -1,4 +1,4 @@
-"""Which model speaks: the user's, or its successor once its routes are gone."""
+"""Chooses the model that speaks: the user's, or its successor once its routes are gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the listener hears each word of a reply, and telling it then."""
+"""Emits each word of a reply when the listener hears it."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class WordEmitter:
 
 
 class _Patience:
-    """How long a track is waited for.
+    """Decides how long a track that is not being played is waited for.
 
     Args:
         now: The loop's clock.

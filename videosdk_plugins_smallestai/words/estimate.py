@@ -1,4 +1,4 @@
-"""The words of a text, and how long each takes to say."""
+"""Splits a text into words, and estimates how long each takes to say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a reply the listener has heard: by the track's own count, or by the time that has passed."""
+"""Measures how much of a reply the listener has heard: by the track's own count, or by the time that has passed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of one reply, from their text to the moment when they are heard."""
+"""Follows the words of one reply, from their text to the moment at which they are heard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .timeline import SpokenSegment, Timeline
 __all__ = ["ReplyWords"]
 
 EARLY_WORDS = 1000
-"""Words told before their segment is played that are remembered. A request has at most 125, and a server gone mad
+"""Words told before their segment is played that are remembered. A request has at most 125, and a faulty server
 must not fill the memory."""
 
 

@@ -1,4 +1,4 @@
-"""Where the server's word times count from: its sources do not agree, so it is told from the times themselves."""
+"""Infers where the server's word times count from: sources do not agree, so the times themselves must tell."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def as_events(status: int) -> Answer:
 
 
 @asynccontextmanager
-async def parrot(answer: Answer) -> AsyncIterator[str]:
+async def echo_server(answer: Answer) -> AsyncIterator[str]:
     """Its base URL; WebSockets are opened, and each message comes back."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -60,7 +60,7 @@ async def parrot(answer: Answer) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def raw_parrot(before: bytes = b"", *, until: bytes = b"\r\n\r\n") -> AsyncIterator[str]:
+async def raw_echo_server(before: bytes = b"", *, until: bytes = b"\r\n\r\n") -> AsyncIterator[str]:
     """Its base URL; what it says is no HTTP: some bytes, and the request as it came."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from listening import FRAME_BYTES, Ear
+from listening import FRAME_BYTES, RecordingTrack
 
 FRAMES_OF_SILENCE = 4
 """Frames that stalls in the middle of a reply may leave unfinished, each filled with silence: the last samples
@@ -19,27 +19,27 @@ def without_silence(pcm: bytes) -> bytes:
     return b"".join(pcm[at : at + 2] for at in range(0, len(pcm), 2) if pcm[at : at + 2] != b"\0\0")
 
 
-def is_whole(ear: Ear, expected: bytes) -> bool:
+def is_whole(track: RecordingTrack, expected: bytes) -> bool:
     """Whether exactly these samples were heard, with no more silence in between than filled frames have."""
-    speech = ear.speech
+    speech = track.speech
     if speech == expected:
         return True
     added = len(speech) - len(expected)
     return 0 < added < FRAMES_OF_SILENCE * FRAME_BYTES and without_silence(speech) == expected
 
 
-def is_beginning(ear: Ear, expected: bytes) -> bool:
+def is_beginning(track: RecordingTrack, expected: bytes) -> bool:
     """Whether what was heard is the beginning of these samples."""
-    return expected.startswith(without_silence(bytes(ear.heard)))
+    return expected.startswith(without_silence(bytes(track.heard)))
 
 
-async def hears_whole(ear: Ear, expected: bytes) -> bool:
+async def hears_whole(track: RecordingTrack, expected: bytes) -> bool:
     """As `is_whole`, in the end: where an end is guessed, what comes late is heard all the same."""
     for _ in range(50):
-        if is_whole(ear, expected):
+        if is_whole(track, expected):
             break
         await asyncio.sleep(0.1)
-    return is_whole(ear, expected)
+    return is_whole(track, expected)
 
 
 @dataclass
