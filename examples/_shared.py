@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _ctrl_c  # isort: skip # first: what follows takes seconds
+import _ctrl_c  # isort: skip # first: the imports below take seconds, and Ctrl-C is to end them too
 import argparse
 import asyncio
 import logging
@@ -218,9 +218,7 @@ def check_text(text: str) -> None:
 
 
 def told(error: Exception) -> str:
-    """An error as a person is told it, in one line."""
-    if isinstance(error, SmallestAIError):
-        error.unspoken = ""  # of use to a program
+    """An error's message, in one line."""
     return " ".join(str(error).split())
 
 

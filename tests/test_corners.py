@@ -219,7 +219,7 @@ def test_an_object_speaks_in_one_event_loop_after_another(route: str, closed: bo
 async def test_what_comes_after_the_end_of_a_stream_is_counted(
     stage: MakeStage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videosdk_plugins_smallestai.tts._is_live_reply", lambda: True)
+    monkeypatch.setattr("videosdk_plugins_smallestai.framework.speaks_through_tts_hook", lambda: True)
     text = "The quick brown fox jumps over the lazy dog."
     late = Stall(2.6, after=len(tone(text)) / 48000 - 0.4)
     async with stage(complete=None, fault=lambda request: late) as s:

@@ -154,7 +154,7 @@ async def test_the_end_of_speech_is_reported_whenever_the_server_tells_the_end(
 async def test_a_reply_right_after_late_audio_of_the_last_starts_clean(stage: MakeStage) -> None:
     """Half a frame of it, left in the track, would be heard first, and the end of speech never reported."""
     first, second = "Nobody said it goes on.", "Are you well?"
-    late = Stall(1.5, after=0.7)
+    late = Stall(1.5, after=0.85)
 
     def fault(request: SpeechRequest) -> Stall | None:
         return late if request.text == first else None

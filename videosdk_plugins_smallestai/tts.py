@@ -91,8 +91,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
                 Where a model's routes are gone, its successor speaks and one warning says so. ``lightning``,
                 ``lightning-large`` and ``lightning-v2`` have no WebSocket.
             voice_id: A voice of the model's catalogue, or a cloned ``voice_*``. Left out, it is the model's
-                default: ``meher`` with a Pro model. One that is given is kept; only where a retired model's successor has
-                no such voice another one speaks, and a warning names both.
+                default: ``meher`` with a Pro model. One that is given is kept; only where the successor of a
+                retired model has no such voice another one speaks, and a warning names both.
             language: A language code that the model takes, or ``"auto"``. ``None``: none is sent, which a Pro model
                 takes for English and Hindi mixed.
             sample_rate: Of the audio that the service sends, in Hz: 8000, 16000, 24000 or 44100 (at most 24000 with

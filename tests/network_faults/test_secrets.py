@@ -216,7 +216,7 @@ def assert_without(shown: str, secrets: tuple[str, ...]) -> None:
 
 def assert_plugin_is_discreet(tts: SmallestAITTS) -> None:
     attributes = vars(tts) | {"audio_track": None}  # an echo may have been taken for speech
-    for shown in (str(tts), repr(tts), repr(attributes), repr(vars(tts._session))):
+    for shown in (str(tts), repr(tts), repr(attributes), repr(vars(tts._keeper))):
         assert_without(shown, SECRETS)
 
 

@@ -1,7 +1,7 @@
 """Many replies on many instances, with what goes wrong in a day: each is whole or an error, and nothing piles up.
 
-The long form is `pytest -m soak tests/network_faults/test_soak.py -s`. The seed is printed; `SOAK_SEED=...` repeats a
-run's choices, though not its timing.
+The long form is `pytest -m soak tests/network_faults/test_soak.py -s`. The seed is printed; `SOAK_SEED=...` repeats
+a run's choices, though not its timing.
 """
 
 from __future__ import annotations

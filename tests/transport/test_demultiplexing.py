@@ -97,19 +97,28 @@ def test_an_error_of_a_request_that_has_ended_fails_no_other() -> None:
     assert streams.streams == (2,)
 
 
-def test_every_frame_is_the_contexts_whatever_ids_it_has() -> None:
+def test_every_frame_is_the_contexts_whatever_id_the_server_gives_it() -> None:
     streams = Demultiplexer()
-    streams.begin_fragment(7)
-    assert streams.owner(audio("anything", "server 1")) == 7
+    streams.begin_fragment(7, "context")
+    assert streams.owner(audio("context", "server 1")) == 7
     assert streams.owner(audio(None, "server 2")) == 7
-    assert streams.complete(CompleteFrame("anything else", "server 2")) == 7
-    assert streams.failed(ErrorFrame(ServerError("It failed"), "anything", "server 9")) == (7,)
+    assert streams.complete(CompleteFrame(None, "server 2")) == 7
+    assert streams.failed(ErrorFrame(ServerError("It failed"), None, "server 9")) == (7,)
+
+
+def test_what_answers_a_request_of_somebody_else_is_not_the_contexts() -> None:
+    streams = Demultiplexer()
+    streams.begin_fragment(7, "context")
+    assert streams.owner(audio("nobody", "server 1")) is None
+    assert streams.complete(CompleteFrame("nobody", "server 1")) is None
+    assert streams.failed(ErrorFrame(ServerError("It failed"), "nobody")) == ()
+    assert streams.streams == (7,)
 
 
 def test_a_context_is_clean_when_it_is_closed_and_each_fragment_is_complete() -> None:
     streams = Demultiplexer()
-    streams.begin_fragment(7)
-    streams.begin_fragment(7)
+    streams.begin_fragment(7, "context")
+    streams.begin_fragment(7, "context")
     assert streams.complete(CompleteFrame()) == 7
     streams.close_context()
     assert not streams.clean
@@ -119,7 +128,7 @@ def test_a_context_is_clean_when_it_is_closed_and_each_fragment_is_complete() ->
 
 def test_audio_after_more_completes_than_fragments_is_still_the_contexts() -> None:
     streams = Demultiplexer()
-    streams.begin_fragment(7)
+    streams.begin_fragment(7, "context")
     streams.close_context()
     streams.complete(CompleteFrame())
     assert streams.owner(audio(None, "one more release")) == 7

@@ -17,6 +17,7 @@ tell less are known, so nothing is assumed:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +69,7 @@ class Context(Stream):
         self.closed = False
         self._fragments: list[_Fragment] = []
         self.unsure = False
+        self._hasty = False
 
     # What goes in
 
@@ -205,8 +207,9 @@ class Context(Stream):
         """Whether the server has said `complete` for any of them."""
         return any(f.told for f in self._fragments if f.segment in segments)
 
-    def guess_end(self) -> None:
-        """All that was sent is taken for spoken."""
+    def guess_end(self, *, hasty: bool) -> None:
+        """All that was sent is taken for spoken; ``hasty``: only to go on with the text."""
+        self._hasty = hasty
         self.unsure |= any(f.begins is None for f in self._fragments)
         for fragment in self._fragments:
             fragment.over = fragment.over or Ended.GUESSED
@@ -214,7 +217,9 @@ class Context(Stream):
 
     @property
     def settled_at(self) -> float:
-        """From when on guessed ends may be believed that were made in haste, only to go on with the text."""
+        """From when on guessed ends may be believed that were made in haste."""
+        if not self._hasty:
+            return -math.inf
         return max(self.sent_at, self.audio_at or 0.0) + self._timing.merged
 
     def take_back_haste(self, now: float) -> None:

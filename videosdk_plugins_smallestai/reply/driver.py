@@ -66,7 +66,8 @@ class ReplyDriver:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._text = text
-        self._transport = connect(self._post)
+        self._inbox = _Inbox(self._loop)
+        self._transport = connect(self._inbox.put)
         self._player = player
         self._words = words
         self._timing = timing
@@ -75,10 +76,9 @@ class ReplyDriver:
         self._machine = ReplyMachine(
             units_per_second=self._bytes_per_second, speed=speed, timing=timing, run_alone_until=run_alone_until
         )
-        self._inbox = _Inbox(self._loop)
         self._timer: asyncio.TimerHandle | None = None
         self._work: asyncio.Task[None] | None = None
-        self._reader = _Reader(text, self._post)
+        self._reader = _Reader(text, self._inbox.put)
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._stopped = False
         self._lingers = False
@@ -95,7 +95,7 @@ class ReplyDriver:
             return
         if self._words is not None:
             self._words.start()
-        self._post(fx.Started())
+        self._inbox.put(fx.Started())
         self._work = asyncio.create_task(self._drive())
         try:
             await asyncio.wait({self._work, self._ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -128,7 +128,7 @@ class ReplyDriver:
         if not self._lingers or self._stopped:
             return
         self._lingers = False  # what comes now is counted
-        self._post(fx.Superseded())
+        self._inbox.put(fx.Superseded())
         await self._player.finish()
         self._player.close()
 
@@ -167,9 +167,6 @@ class ReplyDriver:
         """When the listener will have heard all of it, by the loop's clock."""
         return self._player.heard_until
 
-    def _post(self, event: Any) -> None:
-        self._inbox.put(event)
-
     async def _drive(self) -> None:
         try:
             while not self._machine.over or self._inbox.waiting:
@@ -192,6 +189,7 @@ class ReplyDriver:
                     "segment goes on nor that it was complete, and the next one had begun",
                     self._machine.dropped / self._bytes_per_second,
                 )
+            self._machine.forget()
 
     async def _carry_out(self, effect: fx.Effect) -> None:
         # The common ones first.
@@ -300,7 +298,7 @@ class ReplyDriver:
             self._set_timer(now + self._timing.catch_up, event)
         else:
             self._timer = None
-            self._post(event)
+            self._inbox.put(event)
 
 
 class _Inbox:

@@ -74,3 +74,10 @@ class Ledger:
         """Segments before the head may not have ended after all."""
         while self._head and self.segments[self._head - 1].ended is None:
             self._head -= 1
+
+    def forget(self) -> None:
+        """The reply is over: let go of the attempts, which know the segments too."""
+        for segment in self.segments:
+            segment.stream = None
+        self.segments = []
+        self._head = 0

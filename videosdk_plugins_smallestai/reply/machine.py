@@ -129,6 +129,13 @@ class ReplyMachine:
         self._advance()
         return self._effects
 
+    def forget(self) -> None:
+        """Let go of everything, so that nothing is left for Python's garbage collector. The last call."""
+        self._phase = _Phase.OVER
+        self._ledger.forget()
+        self._streams.clear()
+        self._effects = []
+
     def _take(self, event: fx.Event) -> None:
         if isinstance(event, Opened):
             self._take_opened(event)
@@ -297,7 +304,7 @@ class ReplyMachine:
             policy.note(error)
         elif error.retryable and self._is_ahead(lost[0]):
             policy.note(error)
-            lost[0].waits_for_own = True
+            lost[0].not_ahead = True
         elif len(lost) > 1:  # only who was alone is charged
             policy.note(error)
             self._breaks += 1
@@ -405,7 +412,9 @@ class ReplyMachine:
             self._speak()
         if self._phase is _Phase.FAILING:
             self._end_text()
-        if self._phase in (_Phase.LINGERING, _Phase.SUPERSEDED) and not any(stream.owes for stream in self._streams.values()):
+        if self._phase in (_Phase.LINGERING, _Phase.SUPERSEDED) and not any(
+            stream.owes for stream in self._streams.values()
+        ):
             self._do(fx.Release())
             self._phase = _Phase.OVER
         if self._wanted < self._wake_at and self._phase is _Phase.SPEAKING:
@@ -456,8 +465,11 @@ class ReplyMachine:
         context = self._context
         if context is None or not context.owes:
             return True
+        if self._now >= context.settled_at:
+            return True
         self._wake(context.settled_at)
-        return self._now >= context.settled_at
+        self._fill_frame(context, max(context.sent_at, context.audio_at or 0.0))
+        return False
 
     def _finish(self) -> None:
         """All has been played."""
@@ -513,7 +525,7 @@ class ReplyMachine:
             for segment in group:
                 if not segment.begun:
                     self._begin(segment, self._played)
-            stream.guess_end()
+            stream.guess_end(hasty=facts.several and (facts.more or facts.unsent))
             return True
         if ruling is Ruling.ASK_AGAIN:
             self._ask_again(head, stream)
@@ -607,8 +619,11 @@ class ReplyMachine:
             unsent = context.next_index < len(self._ledger.segments)
         else:
             unsent = any(s.stream is None and s.error is None for s in waiting)
-        # Only what was asked for after this attempt shows that this one has ended: it is served in turn.
-        next_waits = following is not None and following.id > stream.id and following.audio_at is not None
+        next_waits = following is not None and following.audio_at is not None
+        # Only on a connection that serves in turn, audio of what was asked for later shows that this one has ended.
+        in_turn = self._line.traits.shared and not self._line.habits.mixes
+        if following is not None:
+            in_turn &= following.id > stream.id
         told = stream.was_told(group)
         begins = min((stream.began_at(segment) for segment in group), default=0)
         return Facts(
@@ -622,9 +637,9 @@ class ReplyMachine:
             several=len(group) > 1 or stream.unsure,
             told=told,
             prompt=stream.tells_ends and not told,
-            mixes=self._line.habits.mixes or not self._line.traits.shared,
+            mixes=not in_turn,
             next_waits=next_waits,
-            more=(following is not None and following.audio_at is None) or self._ledger.text is not TextState.ENDED,
+            more=following is not None or self._ledger.text is not TextState.ENDED,
             unsent=unsent,
             buffered=self._buffered,
         )
@@ -669,7 +684,7 @@ class ReplyMachine:
             return False
         if before is None:
             return True
-        if self._now < self._alone_until:
+        if segment.not_ahead or self._now < self._alone_until:
             return False
         # On a connection of its own it could overtake the one before, and take its place in the account.
         return self._line.traits.shared or (before.stream is not None and before.stream.accepted)

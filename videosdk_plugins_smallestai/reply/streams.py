@@ -76,6 +76,7 @@ class Segment:
         ended: How its end is known; ``None`` while it is not.
         error: Why it cannot be spoken.
         not_before: It is not asked for earlier.
+        not_ahead: It has failed when it was sent ahead: it is sent again when it is first in line.
         waits_for_own: It was refused for a request of ours that was in progress.
         sent_at: When it was first sent; ``None`` before.
         in_line_at: When all segments before it had ended; ``None`` before.
@@ -91,6 +92,7 @@ class Segment:
     ended: Ended | None = None
     error: SmallestAIError | None = None
     not_before: float = 0.0
+    not_ahead: bool = False
     waits_for_own: bool = False
     sent_at: float | None = None
     in_line_at: float | None = None
@@ -214,8 +216,8 @@ class Stream:
         """Whether more may come, although all that was sent is taken for ended."""
         return True
 
-    def guess_end(self) -> None:
-        """All that was sent is taken for spoken."""
+    def guess_end(self, *, hasty: bool) -> None:
+        """All that was sent is taken for spoken; ``hasty``: only to go on with the text."""
         for segment in self.segments:
             segment.ended = segment.ended or Ended.GUESSED
 

@@ -109,7 +109,7 @@ class Connection:
 
     def send_fragment(self, stream: int, body: dict[str, Any]) -> None:
         """Send a fragment of a context."""
-        self._use.streams.begin_fragment(stream)
+        self._use.streams.begin_fragment(stream, body["request_id"])
         self._post(body)
 
     def close_context(self, body: dict[str, Any]) -> None:

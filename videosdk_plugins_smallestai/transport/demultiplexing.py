@@ -47,10 +47,11 @@ class Demultiplexer:
         self._open[stream] = None
         self._by_request[request_id] = stream
 
-    def begin_fragment(self, stream: int) -> None:
-        """Expect frames for a fragment of a context."""
+    def begin_fragment(self, stream: int, request_id: str) -> None:
+        """Expect frames for a fragment of a context. All its fragments have the same id."""
         if self._context != stream:
             self._context, self._unended, self._closed = stream, 0, False
+            self._by_request[request_id] = stream
         self._open[stream] = None
         self._unended += 1
 
@@ -61,6 +62,8 @@ class Demultiplexer:
 
     def owner(self, frame: AudioFrame | WordFrame) -> int | None:
         """The stream that a frame belongs to; ``None``: nobody waits for it, or nobody can tell."""
+        if self._is_foreign(frame):
+            return None
         if self._context is not None:
             return self._context  # ended or not: a server may say `complete` more often than expected
         stream = self._known(frame)
@@ -70,6 +73,8 @@ class Demultiplexer:
 
     def complete(self, frame: CompleteFrame) -> int | None:
         """The stream that a `complete` belongs to. A plain request ends by it, a context by all of its own."""
+        if self._is_foreign(frame):
+            return None
         if self._context is not None:
             self._unended = max(0, self._unended - 1)
             self._end_context()
@@ -81,6 +86,8 @@ class Demultiplexer:
 
     def failed(self, frame: ErrorFrame) -> tuple[int, ...]:
         """The streams that an error ends: the one that it names, else all. They have ended."""
+        if self._is_foreign(frame):
+            return ()
         stream = self._known(frame) if self._context is None else None
         named = stream is not None or (frame.request_id is not None and self._context is None)
         ended = tuple(s for s in self._open if s == stream) if named else self.streams
@@ -98,6 +105,10 @@ class Demultiplexer:
     def _end_context(self) -> None:
         if self._closed and self._unended == 0 and self._context is not None:
             self.end(self._context)
+
+    def _is_foreign(self, frame: AudioFrame | WordFrame | CompleteFrame | ErrorFrame) -> bool:
+        """Whether it answers a request that is none of ours."""
+        return frame.request_id is not None and frame.request_id not in self._by_request
 
     def _known(self, frame: Any) -> int | None:
         """The stream that the frame's ids name, ended or not."""

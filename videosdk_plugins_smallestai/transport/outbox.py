@@ -44,8 +44,9 @@ class Outbox:
             await asyncio.wait({self._writing})
 
     async def aclose(self) -> None:
-        """End what is being sent."""
+        """End what is being sent. The last call."""
         self._waiting.clear()
+        self._on_failure = _nobody_waits  # its owner knows this one too: nothing is left for the garbage collector
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
@@ -60,3 +61,7 @@ class Outbox:
             return
         self._waiting.clear()
         self._on_failure(APIConnectionError(f"The connection broke while sending a request ({reason})"))
+
+
+def _nobody_waits(error: SmallestAIError) -> None:
+    pass
