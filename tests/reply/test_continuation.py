@@ -181,7 +181,7 @@ def test_a_guessed_end_moves_no_anchor_and_owes_a_complete_that_is_charged_to_it
     reply = Reply()
     reply.send(0)
     reply.hear("aaa", now=1.0)
-    reply.context.guess_end()
+    reply.context.guess_end(hasty=True)
     assert reply.ends[0] is GUESSED
     assert reply.anchor == (0, 0)
     assert reply.context.owes
@@ -200,7 +200,7 @@ def test_a_guess_before_the_first_frame_of_a_fragment_makes_all_boundaries_after
     reply = Reply()
     reply.send(0, 1)
     reply.hear("aaabbb")
-    reply.context.guess_end()
+    reply.context.guess_end(hasty=True)
     assert reply.context.unsure
     reply.send(2, now=3.0)
     reply.hear("ccc", "9", now=4.0)
@@ -213,10 +213,10 @@ def test_a_guess_in_haste_is_taken_back_when_nothing_more_comes() -> None:
     reply = Reply()
     reply.send(0)
     reply.hear("a", now=1.0)
-    reply.context.guess_end()
+    reply.context.guess_end(hasty=True)
     reply.context.take_back_haste(1.5)
     assert reply.ends[0] is None
-    reply.context.guess_end()
+    reply.context.guess_end(hasty=True)
     reply.context.take_back_haste(reply.context.settled_at)
     assert reply.ends[0] is GUESSED, "it was silent for long enough"
 
