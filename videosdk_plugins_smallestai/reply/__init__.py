@@ -1,4 +1,17 @@
 """One reply, from its text to its last sample.
 
 `machine.py` decides, without I/O, asyncio or a clock; `driver.py` feeds it events and carries its effects out.
+
+What was played is an exact beginning of the text's audio, and all of it unless an error is raised. The wire does
+not tell enough for that in three conditions, all of them on WebSockets, which the simulation of the tests lists
+by their names:
+
+- **A stall where the text may have ended, on a server not known to say `complete` promptly.** An end is then
+  guessed after a silence. Audio that comes later is played until the next segment or reply is; what comes after
+  that is dropped, and counted in a warning.
+- **A fragment of a continuation is not spoken, on a server that merges fragments or does not say `complete` for
+  each at once.** The next fragment's audio is taken for it: the listener misses that sentence.
+- **Neither ids nor a prompt `complete` tell fragments apart** (one ``request_id`` for the whole connection, and
+  each `complete` seconds late). The listener hears all of it, but a break may be mended with an error that has no
+  cause.
 """

@@ -1,17 +1,18 @@
 """A continuation: the segments of a reply as fragments of one context on the server.
 
-Audio is played in the order in which it arrives, whatever is believed here. What is decided here is whose it is: for the
-words, for running ahead, for the end of each segment, and for the place to resume from after a break (the anchor).
+Audio is played in the order in which it arrives, whatever is believed here. What is decided here is whose it is:
+for the words, for running ahead, for the end of each segment, and for the place to resume from after a break (the
+anchor).
 
-By the vendor's newest page each fragment has its own ``request_id`` of the server and its own ``complete``. Servers that
-tell less are known, so nothing is assumed:
+By the vendor's newest page each fragment has its own ``request_id`` of the server and its own ``complete``.
+Servers that tell less are known, so nothing is assumed:
 
 - **A boundary is certain** where a frame with a new id follows frames with another one; where `complete` came while
   nothing else was in flight; and, on a server known to say `complete` promptly, where a frame follows a `complete`.
-  Only a certain boundary moves the anchor. After a break all fragments from the anchor on are sent again, and what had
-  come since is skipped, so that the audio is exact even where the server had merged fragments.
-- **Two fragments may be merged** into one run of audio with one `complete` only if the second was sent before the first
-  one's first frame. So the next fragment is sent after the first frame of the one before.
+  Only a certain boundary moves the anchor. After a break all fragments from the anchor on are sent again, and
+  what had come since is skipped, so that the audio is exact even where the server had merged fragments.
+- **Two fragments may be merged** into one run of audio with one `complete` only if the second was sent before the
+  first one's first frame. So the next fragment is sent after the first frame of the one before.
 - **A guessed end owes a `complete`**: one that comes later is charged to it, not to a fragment after it.
 """
 
@@ -115,7 +116,7 @@ class Context(Stream):
 
     @property
     def current(self) -> Segment | None:
-        """The segment whose audio comes now, as far as is known: of a repetition, perhaps one that had ended before."""
+        """The segment whose audio comes now, as far as is known; in a repetition perhaps one that had ended."""
         fragment = self._current()
         return None if fragment is None else fragment.segment
 
@@ -173,7 +174,7 @@ class Context(Stream):
         if self.unsure and self.closed and fragment is self._fragments[-1]:
             return  # it may be that of the fragment before: the last one ends when nothing more comes
         fragment.over = fragment.over or Ended.TOLD
-        fragment.segment.ended = fragment.segment.ended or Ended.TOLD
+        fragment.segment.end(Ended.TOLD)
 
     # What is guessed
 
@@ -190,8 +191,8 @@ class Context(Stream):
     def indistinct(self, segment: Segment) -> list[Segment]:
         """The segments whose audio cannot be told apart from that one's, itself included, in order.
 
-        Those that were sent behind it, and those before it up to the last whose first frame is known; since the last
-        certain boundary where fragments were taken for merged.
+        Those that were sent behind it, and those before it up to the last whose first frame is known; since the
+        last certain boundary where fragments were taken for merged.
         """
         first = self._fragments.index(self._of(segment))
         while first > 0 and (self.unsure or self._fragments[first].begins is None):
@@ -213,7 +214,7 @@ class Context(Stream):
         self.unsure |= any(f.begins is None for f in self._fragments)
         for fragment in self._fragments:
             fragment.over = fragment.over or Ended.GUESSED
-            fragment.segment.ended = fragment.segment.ended or Ended.GUESSED
+            fragment.segment.end(Ended.GUESSED)
 
     @property
     def settled_at(self) -> float:
@@ -229,7 +230,8 @@ class Context(Stream):
         for fragment in reversed(self._fragments):
             if fragment.told or fragment.over is not Ended.GUESSED:
                 return
-            fragment.over = fragment.segment.ended = None
+            fragment.over = None
+            fragment.segment.go_on()
 
     def _of(self, segment: Segment) -> _Fragment:
         return next(f for f in self._fragments if f.segment is segment)
@@ -259,7 +261,7 @@ class Context(Stream):
         place = self._fragments.index(current)
         if current.ids and current.over is None and place + 1 < len(self._fragments):
             current.over = Ended.TOLD
-            current.segment.ended = current.segment.ended or Ended.TOLD
+            current.segment.end(Ended.TOLD)
             return self._fragments[place + 1]  # its id is new: the current one has ended
         return current
 
@@ -278,7 +280,7 @@ class Context(Stream):
             self.tape.set_anchor(fragment.segment.index, self.at)
 
     def _learn(self, fragment: _Fragment, now: float) -> None:
-        """Whether the server is prompt, where the last chunk before this `complete` was certainly the fragment's."""
+        """Whether the server is prompt, where the last chunk before this `complete` was surely the fragment's."""
         others = [f for f in self._fragments if f is not fragment]
         alone = all(f.told for f in others)
         apart = any(f.ids and not f.ids & fragment.ids for f in others)

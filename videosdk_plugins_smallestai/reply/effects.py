@@ -293,6 +293,7 @@ class Done:
 
 
 Effect = (
-    Open | MoveOn | Send | CloseStream | Drop | Abandon | Ping | Release | TakeText | StopText | Begin | Play | Restart
+    Open | MoveOn | Send | CloseStream | Drop | Abandon | Ping | Release | TakeText | StopText | Begin | Play |
+    Restart
     | PlaceWord | End | FillFrame | WakeAt | RunAlone | Emit | Fail | Done
 )  # fmt: skip

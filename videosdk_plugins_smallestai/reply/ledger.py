@@ -78,6 +78,6 @@ class Ledger:
     def forget(self) -> None:
         """The reply is over: let go of the attempts, which know the segments too."""
         for segment in self.segments:
-            segment.stream = None
+            segment.left()
         self.segments = []
         self._head = 0

@@ -11,8 +11,8 @@ and what is too high here makes the plugin ask again for what has come whole."""
 LETTERS_ENOUGH = 20
 """Letters whose audio is known from which the pace is taken: a single `Yes.` says little."""
 
-FASTEST, SLOWEST = 0.5, 2.0
-"""Times the typical seconds for a letter. Beyond that audio was lost, or silence added."""
+FASTEST = 0.5
+"""Times the typical seconds for a letter. Below that audio was lost."""
 
 
 class Pace:
@@ -39,8 +39,10 @@ class Pace:
 
     @property
     def per_letter(self) -> float:
-        """Seconds of audio at speed 1 that a letter takes."""
+        """Seconds of audio at speed 1 that a letter takes, at least.
+
+        Never more than typical: a text of numbers takes long for its few characters, and the next one does not.
+        """
         if self._letters < LETTERS_ENOUGH:
             return TYPICAL_LETTER
-        own = self._seconds / self._letters
-        return min(max(own, FASTEST * TYPICAL_LETTER), SLOWEST * TYPICAL_LETTER)
+        return min(max(self._seconds / self._letters, FASTEST * TYPICAL_LETTER), TYPICAL_LETTER)

@@ -1,8 +1,8 @@
 """The silence watchdog: whether a segment has ended although the server has not said so. A pure rule over facts.
 
-Not every server says `complete`, some say it four seconds late, and some pause for seconds in the middle of a sentence. To
-wait too long is a gap; to go on too early may lose the rest of a sentence. So the decision is put off for as long as
-the listener has something to hear.
+Not every server says `complete`, some say it four seconds late, and some pause for seconds in the middle of a
+sentence. To wait too long is a gap; to go on too early may lose the rest of a sentence. So the decision is put
+off for as long as the listener has something to hear.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Ruling(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known about what is being spoken: a segment, or fragments of a continuation that cannot be told apart.
+    """What is known about what is being spoken: a segment, or fragments of a continuation that cannot be told
+    apart.
 
     Attributes:
         silence: Seconds since the last chunk.

@@ -98,6 +98,64 @@ class Segment:
     in_line_at: float | None = None
 
     @property
+    def is_queued(self) -> bool:
+        """Whether it is still to be sent, or sent again."""
+        return self.stream is None and self.error is None and self.ended is None
+
+    def wait_until(self, at: float) -> None:
+        """Do not send it again before then."""
+        self.not_before = at
+
+    def wait_for_turn(self) -> None:
+        """Do not send it ahead again."""
+        self.not_ahead = True
+
+    def wait_for_own(self) -> None:
+        """Do not send it while another request of ours may be in progress."""
+        self.waits_for_own = True
+
+    def come_first(self, now: float) -> None:
+        """All segments before it have ended."""
+        if self.in_line_at is None:
+            self.in_line_at = now
+
+    def begin(self) -> None:
+        """Its audio begins to be played."""
+        self.begun = True
+
+    def take_held(self) -> list[Any]:
+        """The audio that came before its turn."""
+        held, self.held = self.held, []
+        return held
+
+    def fail(self, error: SmallestAIError) -> None:
+        """It cannot be spoken: for what went wrong first, since a retry's own failure tells less."""
+        self.error = self.tape.policy.first or error
+
+    def join(self, tape: Tape) -> None:
+        """Its audio is counted on a tape with others' from now on; what came before its turn will come again."""
+        self.tape = tape
+        self.held = []
+
+    def sent_on(self, stream: Stream, now: float) -> None:
+        """An attempt to have it spoken begins."""
+        self.stream = stream
+        if self.sent_at is None:
+            self.sent_at = now
+
+    def left(self) -> None:
+        """The newest attempt is gone."""
+        self.stream = None
+
+    def end(self, how: Ended) -> None:
+        """It has ended. What is known of that already stays."""
+        self.ended = self.ended or how
+
+    def go_on(self) -> None:
+        """It has not ended after all."""
+        self.ended = None
+
+    @property
     def letters(self) -> int:
         """Letters and digits, by which the length of its audio is judged."""
         return sum(map(str.isalnum, self.text))
@@ -116,7 +174,8 @@ class Stream:
         segments: What was sent on it, in order.
         sent_at: When the newest of them was sent.
         audio_at: When its newest audio came; ``None`` before any.
-        longest_pause: Seconds between two chunks, at most; what was sent in between has its own time to first audio.
+        longest_pause: Seconds between two chunks, at most; what was sent in between has its own time to first
+            audio.
         chunks: Chunks of audio that came.
         accepted: Whether the service has accepted it (HTTP), or has sent audio.
     """
@@ -153,10 +212,13 @@ class Stream:
     def send(self, segment: Segment, now: float) -> None:
         """A segment is sent on it."""
         self.segments.append(segment)
-        segment.stream = self
+        segment.sent_on(self, now)
         self.sent_at = now
-        if segment.sent_at is None:
-            segment.sent_at = now
+
+    def leave(self) -> None:
+        """It is gone: its segments have no attempt under way."""
+        for segment in self.segments:
+            segment.left()
 
     def accept(self) -> None:
         """The service has accepted it."""
@@ -187,7 +249,7 @@ class Stream:
         if self.audio_at is None:
             return False
         self._habits.prompt = now - self.audio_at < self._timing.prompt
-        self.segments[0].ended = self.segments[0].ended or Ended.TOLD
+        self.segments[0].end(Ended.TOLD)
         return True
 
     def awaits_first(self, segment: Segment) -> bool:
@@ -219,8 +281,8 @@ class Stream:
     def guess_end(self, *, hasty: bool) -> None:
         """All that was sent is taken for spoken; ``hasty``: only to go on with the text."""
         for segment in self.segments:
-            segment.ended = segment.ended or Ended.GUESSED
+            segment.end(Ended.GUESSED)
 
     def take_back(self) -> None:
         """It was taken for ended, and there is more."""
-        self.segments[0].ended = None
+        self.segments[0].go_on()
