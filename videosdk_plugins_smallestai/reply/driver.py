@@ -65,7 +65,6 @@ class ReplyDriver:
         on_run_alone: Callable[[float], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._text = text
         self._inbox = _Inbox(self._loop)
         self._transport = connect(self._inbox.put)
         self._player = player
@@ -103,6 +102,8 @@ class ReplyDriver:
             self.stop()
             await asyncio.wait({self._work})
             raise
+        if not self._lingers:
+            await asyncio.wait({self._work})
         if self._work.done() and not self._work.cancelled():
             self._work.result()
         if self._ended.done() and not self._stopped:
@@ -204,7 +205,7 @@ class ReplyDriver:
         elif isinstance(effect, fx.TakeText):
             self._reader.ask()
         elif isinstance(effect, fx.StopText):
-            self._text.stop()
+            self._reader.stop()
         elif isinstance(effect, fx.RunAlone):
             if (on_run_alone := self._callbacks[1]) is not None:
                 on_run_alone(effect.until)
@@ -350,6 +351,10 @@ class _Reader:
         self._asked.set()
         if self._task is None:
             self._task = asyncio.create_task(self._read())
+
+    def stop(self) -> None:
+        """Take nothing more from the caller; what was taken before still comes."""
+        self._text.stop()
 
     async def aclose(self) -> None:
         """Take nothing more; an item that is being awaited is cancelled."""
