@@ -11,6 +11,7 @@ import pytest
 from listening import SEVEN, RecordingTrack, assert_same, items, tokens
 from routes import ROUTES, every_route
 from staging import MakeStage, Stage
+from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import SmallestAIError
 from videosdk_plugins_smallestai.emulator import Mute, Refuse, tone
@@ -29,6 +30,7 @@ async def begin(s: Stage, text: str = SEVEN, heard: float = 0.5) -> asyncio.Task
 
 @every_route
 @pytest.mark.parametrize("concurrency", [None, 1], ids=["free account", "one at a time"])
+@in_virtual_time
 async def test_after_an_interrupt_no_byte_comes_and_the_next_reply_is_at_once(
     stage: MakeStage, route: str, concurrency: int | None
 ) -> None:
@@ -51,6 +53,7 @@ async def test_after_an_interrupt_no_byte_comes_and_the_next_reply_is_at_once(
 
 
 @every_route
+@in_virtual_time
 async def test_an_interrupt_on_the_same_track_lets_nothing_of_the_old_reply_through(
     stage: MakeStage, route: str
 ) -> None:
@@ -64,6 +67,7 @@ async def test_an_interrupt_on_the_same_track_lets_nothing_of_the_old_reply_thro
 
 
 @every_route
+@in_virtual_time
 async def test_the_server_stops_speaking_what_nobody_hears(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route], real_time_factor=1.0) as s:
         await begin(s)
@@ -75,6 +79,7 @@ async def test_the_server_stops_speaking_what_nobody_hears(stage: MakeStage, rou
 
 
 @every_route
+@in_virtual_time
 async def test_a_reply_that_waits_for_text_ends_at_once(stage: MakeStage, route: str) -> None:
     async def text() -> AsyncIterator[str]:
         yield "This much is known."
@@ -89,6 +94,7 @@ async def test_a_reply_that_waits_for_text_ends_at_once(stage: MakeStage, route:
 
 
 @every_route
+@in_virtual_time
 async def test_a_reply_that_waits_for_its_first_audio_ends_at_once(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route], fault=lambda request: Mute()) as s:
         speaking = asyncio.ensure_future(s.tts.synthesize("Nobody answers this."))
@@ -99,6 +105,7 @@ async def test_a_reply_that_waits_for_its_first_audio_ends_at_once(stage: MakeSt
         assert s.errors == []
 
 
+@in_virtual_time
 async def test_a_reply_that_waits_for_a_connection_ends_at_once(stage: MakeStage) -> None:
     async with stage(handshake=lambda connection: "hang") as s:
         speaking = asyncio.ensure_future(s.tts.synthesize("Nobody is there."))
@@ -110,6 +117,7 @@ async def test_a_reply_that_waits_for_a_connection_ends_at_once(stage: MakeStage
 
 
 @every_route
+@in_virtual_time
 async def test_a_cancelled_caller_leaves_the_plugin_ready(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s:
         speaking = await begin(s)
@@ -123,6 +131,7 @@ async def test_a_cancelled_caller_leaves_the_plugin_ready(stage: MakeStage, rout
 
 
 @every_route
+@in_virtual_time
 async def test_interrupts_without_a_reply_or_twice_are_harmless(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s:
         await s.tts.interrupt()
@@ -136,6 +145,7 @@ async def test_interrupts_without_a_reply_or_twice_are_harmless(stage: MakeStage
 
 
 @every_route
+@in_virtual_time
 async def test_aclose_in_mid_reply_ends_it_and_leaves_the_track_alone(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s:
         speaking = await begin(s)
@@ -151,6 +161,7 @@ async def test_aclose_in_mid_reply_ends_it_and_leaves_the_track_alone(stage: Mak
 
 
 @every_route
+@in_virtual_time
 async def test_a_stream_is_spared_by_an_interrupt_and_heard_whole(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s:
         speaking = await begin(s)
@@ -165,6 +176,7 @@ async def test_a_stream_is_spared_by_an_interrupt_and_heard_whole(stage: MakeSta
 
 
 @every_route
+@in_virtual_time
 async def test_a_stream_that_is_left_early_leaves_nothing_behind(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s:
         stream = s.tts.stream_synthesize(items([SEVEN]))
@@ -174,6 +186,7 @@ async def test_a_stream_that_is_left_early_leaves_nothing_behind(stage: MakeStag
             await s.waves.idle()
 
 
+@in_virtual_time
 async def test_each_reply_leaves_one_line_in_the_log_however_it_ends(
     stage: MakeStage, caplog: pytest.LogCaptureFixture
 ) -> None:

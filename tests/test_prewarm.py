@@ -8,11 +8,13 @@ import pytest
 from listening import SEVEN, assert_same, tokens
 from routes import ROUTES, every_websocket
 from staging import MakeStage
+from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai.emulator import tone
 
 
 @every_websocket
+@in_virtual_time
 async def test_the_first_reply_after_prewarm_pays_no_handshake(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s:
         await asyncio.gather(s.tts.prewarm(), s.tts.prewarm())
@@ -23,12 +25,14 @@ async def test_the_first_reply_after_prewarm_pays_no_handshake(stage: MakeStage,
 
 
 @every_websocket
+@in_virtual_time
 async def test_prewarm_during_a_reply_shares_its_connection(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s:
         await asyncio.gather(s.tts.synthesize("Hello there."), s.tts.prewarm())
         assert len(s.waves.connections) == 1
 
 
+@in_virtual_time
 async def test_prewarm_over_http_opens_nothing(stage: MakeStage) -> None:
     async with stage(ROUTES["http"]) as s:
         await s.tts.prewarm()
@@ -36,6 +40,7 @@ async def test_prewarm_over_http_opens_nothing(stage: MakeStage) -> None:
 
 
 @every_websocket
+@in_virtual_time
 async def test_a_failed_prewarm_is_a_warning_and_the_reply_tries_again(
     stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -50,6 +55,7 @@ async def test_a_failed_prewarm_is_a_warning_and_the_reply_tries_again(
 
 @pytest.mark.slow
 @every_websocket
+@in_virtual_time
 async def test_a_connection_that_grows_old_in_a_reply_serves_it_to_its_end(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route] | {"max_connection_age_sec": 0.3}, complete=0.0) as s:
         await s.tts.prewarm()
@@ -58,6 +64,7 @@ async def test_a_connection_that_grows_old_in_a_reply_serves_it_to_its_end(stage
         assert s.errors == []
 
 
+@in_virtual_time
 async def test_a_reply_is_one_line_at_debug_and_none_above(
     stage: MakeStage, caplog: pytest.LogCaptureFixture
 ) -> None:

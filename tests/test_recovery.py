@@ -9,6 +9,7 @@ import pytest
 from listening import SEVEN, assert_same, tokens
 from routes import ROUTES, every_route, every_websocket
 from staging import MakeStage, Stage
+from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,
@@ -52,7 +53,8 @@ def now() -> float:
 @pytest.mark.parametrize(
     "requests", [{0}, pytest.param({1, 3}, marks=pytest.mark.slow)], ids=["once", "in two segments"]
 )
-@pytest.mark.parametrize("how", [pytest.param("close", marks=pytest.mark.slow), "reset", "silence"])
+@pytest.mark.parametrize("how", ["close", "reset", "silence"])
+@in_virtual_time
 async def test_a_broken_connection_is_not_heard(stage: MakeStage, route: str, how: str, requests: set[int]) -> None:
     async with stage(ROUTES[route], fault=at_first(Break(0.3, how), requests)) as s:
         await speak(s)
@@ -60,10 +62,9 @@ async def test_a_broken_connection_is_not_heard(stage: MakeStage, route: str, ho
 
 
 @every_route
-@pytest.mark.parametrize("how", ["close", pytest.param("reset", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "after", [pytest.param(0.0, marks=pytest.mark.slow), 9.0], ids=["before the first chunk", "after the last"]
-)
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("after", [0.0, 9.0], ids=["before the first chunk", "after the last"])
+@in_virtual_time
 async def test_a_connection_that_breaks_at_the_edge_of_a_segment_is_not_heard(
     stage: MakeStage, route: str, how: str, after: float
 ) -> None:
@@ -74,6 +75,7 @@ async def test_a_connection_that_breaks_at_the_edge_of_a_segment_is_not_heard(
 
 @every_route
 @pytest.mark.parametrize("how", ["close", "reset"])
+@in_virtual_time
 async def test_a_connection_that_always_breaks_at_the_same_place_is_an_error_soon(
     stage: MakeStage, route: str, how: str
 ) -> None:
@@ -87,13 +89,15 @@ async def test_a_connection_that_always_breaks_at_the_same_place_is_an_error_soo
 
 
 @every_route
-@pytest.mark.parametrize("status", [429, 503, *(pytest.param(s, marks=pytest.mark.slow) for s in (500, 502, 504))])
+@pytest.mark.parametrize("status", [429, 503, *(s for s in (500, 502, 504))])
+@in_virtual_time
 async def test_a_passing_refusal_is_not_an_error(stage: MakeStage, route: str, status: int) -> None:
     async with stage(ROUTES[route], fault=at_first(Refuse(status), {0, 2})) as s:
         await speak(s)
         assert_whole(s)
 
 
+@in_virtual_time
 async def test_retry_after_is_obeyed(stage: MakeStage) -> None:
     refusal = Refuse(429, headers={"Retry-After": "1"})
     async with stage(ROUTES["http"], fault=at_first(refusal, {0})) as s:
@@ -103,6 +107,7 @@ async def test_retry_after_is_obeyed(stage: MakeStage) -> None:
         assert second.received - first.received > 0.95
 
 
+@in_virtual_time
 async def test_a_retry_after_that_no_listener_can_wait_for_is_an_error_at_once(stage: MakeStage) -> None:
     async with stage(ROUTES["http"], fault=lambda request: Refuse(429, headers={"Retry-After": "30"})) as s:
         began = now()
@@ -116,6 +121,7 @@ async def test_a_retry_after_that_no_listener_can_wait_for_is_an_error_at_once(s
 
 @every_route
 @pytest.mark.parametrize(("status", "error"), [(429, RateLimitError), (503, ServerError)])
+@in_virtual_time
 async def test_a_lasting_refusal_is_an_error_within_seconds(
     stage: MakeStage, route: str, status: int, error: type[SmallestAIError]
 ) -> None:
@@ -129,6 +135,7 @@ async def test_a_lasting_refusal_is_an_error_within_seconds(
 
 
 @every_route
+@in_virtual_time
 async def test_the_first_failure_is_what_is_raised(stage: MakeStage, route: str) -> None:
     faults = iter([Refuse(500), Refuse(400), Refuse(400)])
     async with stage(ROUTES[route], fault=lambda request: next(faults)) as s:
@@ -137,6 +144,7 @@ async def test_the_first_failure_is_what_is_raised(stage: MakeStage, route: str)
 
 
 @every_route
+@in_virtual_time
 async def test_complete_without_audio_is_asked_once_more_then_an_error(stage: MakeStage, route: str) -> None:
     if route != "continuations":  # which part of a joined text it is that had no audio, the service does not tell
         async with stage(ROUTES[route], fault=at_first(NoAudio(), {1})) as s:
@@ -149,6 +157,7 @@ async def test_complete_without_audio_is_asked_once_more_then_an_error(stage: Ma
 
 
 @every_route
+@in_virtual_time
 async def test_a_server_that_never_answers_is_an_error_at_the_first_audio_timeout(
     stage: MakeStage, route: str
 ) -> None:
@@ -162,6 +171,7 @@ async def test_a_server_that_never_answers_is_an_error_at_the_first_audio_timeou
 
 
 @every_websocket
+@in_virtual_time
 async def test_a_handshake_that_never_ends_is_an_error_before_any_text_is_taken(
     stage: MakeStage, route: str
 ) -> None:
@@ -179,6 +189,7 @@ async def test_a_handshake_that_never_ends_is_an_error_before_any_text_is_taken(
 
 
 @every_websocket
+@in_virtual_time
 async def test_a_service_that_is_down_is_noticed_before_any_text_is_taken(stage: MakeStage, route: str) -> None:
     taken: list[str] = []
 
@@ -197,7 +208,8 @@ async def test_a_service_that_is_down_is_noticed_before_any_text_is_taken(stage:
 
 
 @every_route
-@pytest.mark.parametrize("slot_freed", ["last_chunk", pytest.param("complete", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("slot_freed", ["last_chunk", "complete"])
+@in_virtual_time
 async def test_an_account_with_one_request_at_a_time_is_heard_whole(
     stage: MakeStage, route: str, slot_freed: str
 ) -> None:
@@ -208,7 +220,7 @@ async def test_an_account_with_one_request_at_a_time_is_heard_whole(
         assert len(refused) <= 1, "requests are not sent ahead once the account has refused one"
 
 
-@pytest.mark.slow
+@in_virtual_time
 async def test_an_account_whose_slots_are_freed_by_a_late_complete_is_heard_whole(stage: MakeStage) -> None:
     text = "One is spoken now. Two comes after it."
     async with stage(concurrency=1, slot_freed="complete", complete=4.0) as s:
@@ -216,8 +228,8 @@ async def test_an_account_whose_slots_are_freed_by_a_late_complete_is_heard_whol
         assert_whole(s, text)
 
 
-@pytest.mark.slow
 @every_websocket
+@in_virtual_time
 async def test_audio_that_is_implausibly_short_is_asked_for_once_more_and_then_an_error(
     stage: MakeStage, route: str
 ) -> None:
@@ -232,8 +244,8 @@ async def test_audio_that_is_implausibly_short_is_asked_for_once_more_and_then_a
         assert tone(text).startswith(s.track.speech)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("marks", ["release", None])
+@in_virtual_time
 async def test_after_a_break_a_continuation_is_not_held_back_from_who_has_nothing_left_to_hear(
     stage: MakeStage, marks: str | None
 ) -> None:
@@ -265,8 +277,9 @@ TWO_RELEASES = [
 """Texts of which the service releases a segment in two parts."""
 
 
-@pytest.mark.parametrize("after", [0.0, 0.3, pytest.param(2.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("after", [0.0, 0.3, 2.0])
 @pytest.mark.parametrize("parts", TWO_RELEASES)
+@in_virtual_time
 async def test_a_break_in_the_second_release_of_a_segment_of_a_continuation_is_not_heard(
     stage: MakeStage, parts: list[str], after: float
 ) -> None:
@@ -281,6 +294,7 @@ async def test_a_break_in_the_second_release_of_a_segment_of_a_continuation_is_n
 
 
 @pytest.mark.parametrize("pause", [3.1, 3.4])
+@in_virtual_time
 async def test_a_break_before_the_rest_of_a_sentence_that_the_service_began_early_is_not_heard(
     stage: MakeStage, pause: float
 ) -> None:
@@ -297,8 +311,8 @@ async def test_a_break_before_the_rest_of_a_sentence_that_the_service_began_earl
         assert_whole(s, "".join(parts))
 
 
-@pytest.mark.slow
 @every_websocket
+@in_virtual_time
 async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage, route: str) -> None:
     """It is as silent as a server that has finished, but it answers no ping."""
     text = "This sentence is long enough for three chunks."
@@ -310,6 +324,7 @@ async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage,
 
 
 @every_route
+@in_virtual_time
 async def test_an_error_of_the_callers_text_is_raised_when_what_came_before_was_spoken(
     stage: MakeStage, route: str
 ) -> None:
@@ -324,6 +339,7 @@ async def test_an_error_of_the_callers_text_is_raised_when_what_came_before_was_
 
 
 @every_route
+@in_virtual_time
 async def test_a_failure_waits_for_the_text_that_is_being_awaited(stage: MakeStage, route: str) -> None:
     """Cancelling the caller's iterator, or leaving it running, would leave a backup provider with nothing."""
     release = asyncio.Event()

@@ -7,6 +7,7 @@ import logging
 import pytest
 from listening import assert_same, items
 from staging import MakeStage, Stage
+from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import ModelRetiredError, ServerError
 from videosdk_plugins_smallestai.emulator import Refuse, tone
@@ -28,6 +29,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("streaming", WAYS)
 @pytest.mark.parametrize("how", GONE)
+@in_virtual_time
 async def test_the_successor_speaks_instead_and_is_told_once(
     stage: MakeStage, caplog: pytest.LogCaptureFixture, how: int | str, streaming: bool
 ) -> None:
@@ -42,6 +44,7 @@ async def test_the_successor_speaks_instead_and_is_told_once(
         assert "model='lightning_v3.1'" in warning, "says what to do"
 
 
+@in_virtual_time
 async def test_once_the_successor_has_spoken_the_old_routes_are_not_tried_again(stage: MakeStage) -> None:
     async with stage({"enable_streaming": False}, retired={"lightning-v3.1": 410}) as s:
         await speak(s, "Somebody else says this.")
@@ -50,6 +53,7 @@ async def test_once_the_successor_has_spoken_the_old_routes_are_not_tried_again(
         assert {request.path for request in s.waves.requests} == {"/waves/v1/tts/live"}
 
 
+@in_virtual_time
 async def test_a_successor_that_fails_is_not_kept(stage: MakeStage) -> None:
     refusing = Refuse(500)
     async with stage(
@@ -64,6 +68,7 @@ async def test_a_successor_that_fails_is_not_kept(stage: MakeStage) -> None:
 
 @pytest.mark.parametrize("model", ["lightning_v3.1_pro", "lightning_v3.1"])
 @pytest.mark.parametrize("streaming", WAYS)
+@in_virtual_time
 async def test_a_model_without_a_successor_is_an_error_that_names_another(
     stage: MakeStage, model: str, streaming: bool
 ) -> None:
@@ -78,6 +83,7 @@ async def test_a_model_without_a_successor_is_an_error_that_names_another(
     ("voice", "pro_voice"),
     [("magnus", "blake"), ("avery", "meher"), ("sophie", "sophie"), ("voice_mine", "voice_mine")],
 )
+@in_virtual_time
 async def test_on_the_way_to_pro_a_voice_that_it_does_not_have_is_replaced_and_that_is_told(
     stage: MakeStage, caplog: pytest.LogCaptureFixture, voice: str, pro_voice: str, streaming: bool
 ) -> None:
