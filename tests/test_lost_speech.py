@@ -218,3 +218,23 @@ async def test_a_first_audio_callback_that_fails_or_was_cancelled_costs_no_speec
         assert_same(s.track.speech, tone(FIRST + LONG))
         assert called == 1
         assert s.errors == []
+
+
+@pytest.mark.parametrize("route", ["websocket", "continuations"])
+@in_virtual_time
+async def test_a_reply_that_begins_while_paused_is_not_taken_for_heard(stage: MakeStage, route: str) -> None:
+    """Its end is guessed, from what is left to hear: nothing is heard before `resume`."""
+    async with stage(ROUTES[route], complete=None, context_complete=None) as s:
+        await s.tts.synthesize(FIRST)
+        s.track.pause = s.track.resume = pause_nothing  # type: ignore[attr-defined]
+        await s.tts.pause()
+        speaking = asyncio.ensure_future(s.tts.synthesize(SECOND))
+        await asyncio.wait({speaking}, timeout=30.0)
+        assert not speaking.done()
+        await s.tts.resume()
+        await speaking
+        assert s.track.speech.endswith(tone(SECOND))
+
+
+async def pause_nothing() -> None:
+    """As a track's that stops by itself."""

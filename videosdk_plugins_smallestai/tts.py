@@ -169,6 +169,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._lingering: set[ReplyDriver] = set()
         self._warming: set[asyncio.Task[None]] = set()
         self._heard_until = 0.0
+        self._paused = False
         self._run_alone_until = -math.inf
 
     def _settle(self) -> None:
@@ -311,6 +312,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""
+        self._paused = True
         for reply in self._replies | self._streams | self._lingering:
             reply.pause()
         await super().pause()
@@ -318,6 +320,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     async def resume(self) -> None:
         """Go on after `pause`."""
         await super().resume()
+        self._paused = False
         for reply in self._replies | self._streams | self._lingering:
             reply.resume()
 
@@ -325,6 +328,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
         streams = self._streams if framework.speaks_through_tts_hook() else set()
         self._heard_until = 0.0
+        self._paused = False  # the track starts anew too
         for reply in self._replies | self._lingering | streams:
             reply.stop()
         if hasattr(self.audio_track, "interrupt"):
@@ -378,7 +382,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     ) -> ReplyDriver:
         # What nobody hears yet may be stored (`TTSAudioCache`): the end of each segment must be told, not guessed.
         joined = player.remaining is not None
-        return ReplyDriver(
+        reply = ReplyDriver(
             text,
             lambda post: make_transport(
                 self._session, self._keeper, self._succession, settings, self.timing, post, joined=joined
@@ -392,6 +396,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             run_alone_until=self._run_alone_until,
             on_run_alone=self._run_alone,
         )
+        if self._paused:
+            reply.pause()
+        return reply
 
     def _tell_failure(self, error: SmallestAIError) -> None:
         logger.error("Smallest AI: a reply has failed: %s", error)
