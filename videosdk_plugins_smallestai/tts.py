@@ -417,11 +417,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     def _keep(self, reply: ReplyDriver) -> None:
         """Let what comes of a reply after its end still be heard: late audio, and its last words."""
         self._lingering = {other for other in self._lingering if other.lingers}
-        if reply.stopped:
-            return
-        self._heard_until = reply.heard_until
         if reply.lingers:
             self._lingering.add(reply)
+        if not reply.stopped:
+            self._heard_until = reply.heard_until
 
 
 async def _run_into(sink: QueueSink, reply: ReplyDriver) -> None:

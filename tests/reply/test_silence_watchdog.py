@@ -41,15 +41,16 @@ def facts(**changes: Any) -> Facts:
         "prompt": False,
         "mixes": False,
         "next_waits": False,
-        "more": False,
+        "asked": False,
+        "awaits_text": False,
         "unsent": False,
         "buffered": 0.0,
     }
     return Facts(**(usual | changes))
 
 
-FOLLOWED = {"next_waits": True, "more": True}
-AWAITED = {"more": True}
+FOLLOWED = {"next_waits": True, "asked": True}
+AWAITED = {"asked": True}
 SHORT = {"audio": 0.03 * LETTERS}
 BRISK = {"audio": 0.04 * LETTERS}
 """Perhaps all of the text, but shorter than at the reply's own pace."""
@@ -210,7 +211,8 @@ any_facts = st.builds(
     prompt=st.booleans(),
     mixes=st.booleans(),
     next_waits=st.booleans(),
-    more=st.booleans(),
+    asked=st.booleans(),
+        awaits_text=st.booleans(),
     unsent=st.booleans(),
     buffered=st.none() | seconds,
 )
@@ -222,7 +224,7 @@ def test_who_waits_knows_how_long_and_no_longer_than_the_listener_has_audio_and_
     if ruling is WAIT and wait is not None:
         assert 0 < wait <= max(5.0, f.buffered or 0.0)
     elif ruling is WAIT:
-        assert f.more, "an event will come: its audio, or the end of the text"
+        assert f.asked, "an event will come: its audio, or the end of the text"
     else:
         assert wait is None
 
@@ -231,7 +233,7 @@ def test_who_waits_knows_how_long_and_no_longer_than_the_listener_has_audio_and_
 def test_silence_ends_within_5_s_of_what_is_heard_unless_the_next_is_under_way(f: Facts) -> None:
     if f.silence >= 5.0 and not f.buffered:
         ruling, wait = judge(f, TIMING)
-        assert ruling is not WAIT or (wait is None and f.more)
+        assert ruling is not WAIT or (wait is None and f.asked)
 
 
 @given(any_facts)
@@ -255,5 +257,5 @@ def test_it_is_an_error_only_after_it_was_asked_for_again(f: Facts) -> None:
 
 @given(any_facts)
 def test_the_last_segment_is_not_over_before_the_listener_has_nearly_heard_it(f: Facts) -> None:
-    if judge(f, TIMING)[0] is END and not (f.more or f.unsent or f.prompt or f.several):
+    if judge(f, TIMING)[0] is END and not (f.goes_on or f.prompt or f.several):
         assert (f.buffered or 0.0) <= 0.251

@@ -84,7 +84,7 @@ class ReplyDriver:
         self._log = _Log(self._loop.time())
 
     async def run(self) -> None:
-        """Speak. Returns when all audio has gone to the player's sink, or after `stop`.
+        """Speak. Returns when all audio has gone to the player's sink, or at once after `stop`.
 
         Raises:
             SmallestAIError: Speech could not be produced. What was heard until then is an exact beginning.
@@ -98,31 +98,37 @@ class ReplyDriver:
         self._work = asyncio.create_task(self._drive())
         try:
             await asyncio.wait({self._work, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._lingers and not self._stopped:
+                await asyncio.wait({self._work})
         except asyncio.CancelledError:
             self.stop()
-            await asyncio.wait({self._work})
             raise
-        if not self._lingers:
-            await asyncio.wait({self._work})
         if self._work.done() and not self._work.cancelled():
             self._work.result()
-        if self._ended.done() and not self._stopped:
+        if not self._stopped:
             self._ended.result()
 
     def stop(self) -> None:
-        """End the reply at once. When this returns, no further byte of it reaches the sink."""
-        first_call, self._stopped = not self._stopped, True
+        """End the reply at once. When this returns, no further byte of it reaches the sink.
+
+        `run` returns without waiting until the caller's text has let go: the next reply does not wait for that.
+        `wait_closed` does.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        self._lingers = False
         self._player.close()
         if self._words is not None:
             self._words.stop()
-        self._lingers = False
+        if not self._ended.done():
+            self._log.line("reply, stopped", self._player)
+            self._ended.set_result(None)
         if self._work is not None and not self._work.done():
             for effect in self._machine.handle(fx.Interrupted(), now=self._loop.time(), buffered=0.0):
                 if isinstance(effect, fx.Abandon):
                     self._transport.abandon()
             self._work.cancel()
-            if first_call and not self._ended.done():
-                self._log.line("reply, stopped", self._player)
 
     async def supersede(self) -> None:
         """End late audio, and fill the last frame: the next reply's first byte is about to be played."""
@@ -178,11 +184,15 @@ class ReplyDriver:
                 effects = self._machine.handle(event, now=self._loop.time(), buffered=self._player.remaining)
                 for effect in effects:
                     await self._carry_out(effect)
+        except Exception:
+            if not self._ended.done():
+                raise
+            logger.exception("Smallest AI: late audio could not be played")
         finally:
             self._set_timer(None)
             self._inbox.close()
-            await self._reader.aclose()
             await self._transport.aclose()
+            await self._reader.aclose()
             self._lingers = False
             if self._machine.dropped:
                 logger.warning(
@@ -225,11 +235,12 @@ class ReplyDriver:
             if (self._player.remaining or 0.0) <= FRAME_SECONDS:
                 await self._player.fill_frame()
         elif isinstance(effect, fx.End):
-            self._player.end_segment()
             if words is not None:
                 words.end(effect.segment)
         elif isinstance(effect, fx.Begin):
             self._log.segments += 1
+            if effect.new_sample:
+                self._player.end_segment()
             if words is not None:
                 words.begin(effect.segment, effect.text, effect.lead, self._seconds(effect.at))
         elif isinstance(effect, fx.Restart):

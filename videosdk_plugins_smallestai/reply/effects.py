@@ -179,12 +179,14 @@ class Begin:
         text: Its text.
         lead: White space between the segment before and this one.
         at: Units of the reply's audio before it.
+        new_sample: Whether its first unit begins a sample; else it may be the second half of one.
     """
 
     segment: int
     text: str
     lead: str
     at: int
+    new_sample: bool
 
 
 class Play:
@@ -233,7 +235,7 @@ class PlaceWord:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A segment has ended: the next one's audio begins a new sample.
+    """A segment has ended, as far as is known.
 
     Attributes:
         segment: Its index.

@@ -283,7 +283,9 @@ class ReplyMachine:
 
     def _begin(self, segment: Segment, step: Step) -> None:
         segment.begin()
-        step.do(fx.Begin(segment.index, segment.text, segment.lead, self._played))
+        # Of a continuation nobody knows for certain where a segment begins.
+        new_sample = not self._requests.line.traits.joined
+        step.do(fx.Begin(segment.index, segment.text, segment.lead, self._played, new_sample))
 
     def _take_text(self, step: Step) -> None:
         """Ask for the next segment while there is room for it."""

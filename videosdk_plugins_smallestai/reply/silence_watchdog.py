@@ -56,7 +56,8 @@ class Facts:
         prompt: Whether the server says `complete`, so that it can be waited for.
         mixes: Whether the server may send audio of the next segment before the end of this one.
         next_waits: Whether audio of the next segment is here.
-        more: Whether a next segment has been asked for, or its text is awaited.
+        asked: Whether a next segment has been asked for.
+        awaits_text: Whether the text of a next segment may come.
         unsent: Whether a next segment waits for this one to be sent.
         buffered: Seconds that the listener still has to hear; ``None`` where nobody listens.
     """
@@ -73,9 +74,15 @@ class Facts:
     prompt: bool
     mixes: bool
     next_waits: bool
-    more: bool
+    asked: bool
+    awaits_text: bool
     unsent: bool
     buffered: float | None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether this is not the end of the reply."""
+        return self.asked or self.awaits_text or self.unsent
 
     @property
     def plausible(self) -> bool:
@@ -101,7 +108,7 @@ def judge(f: Facts, t: Timing) -> tuple[Ruling, float | None]:
         return _after(t.complete_wait - f.silence, _too_short(f))
     if f.next_waits:
         return _hand_over(f, f.buffered, t)
-    if f.several and f.likely and (f.more or f.unsent) and not f.told:
+    if f.several and f.likely and f.goes_on and not f.told:
         # To go on does no harm: audio is played as it comes, whatever is believed about whose it is.
         return _after(likely_end(f.longest_pause, t) - f.silence, Ruling.END)
     if f.prompt:
@@ -114,9 +121,10 @@ def judge(f: Facts, t: Timing) -> tuple[Ruling, float | None]:
         return _after(max(t.silence_limit - f.silence, f.buffered - t.repeat_margin), _too_short(f))
     if f.unsent:
         return _after(likely_end(f.longest_pause, t) - f.silence, Ruling.END)
-    if f.more:
+    if f.asked:
         return Ruling.WAIT, None
-    patience = likely_end(f.longest_pause, t) if f.likely else t.silence_limit
+    # There is time while text is awaited.
+    patience = likely_end(f.longest_pause, t) if f.likely and not f.awaits_text else t.silence_limit
     return _after(max(patience - f.silence, f.buffered - t.silence), Ruling.END)
 
 

@@ -136,7 +136,7 @@ class Watch:
             if not self._requests.line.alive_since(stream.id, since):
                 self._ping(stream, since, step)
                 return False
-            stream.guess_end(hasty=facts.several and (facts.more or facts.unsent))
+            stream.guess_end(hasty=facts.several and facts.goes_on)
         elif ruling is Ruling.ASK_AGAIN:
             self._requests.ask_again(head, stream, step)
         else:
@@ -176,7 +176,8 @@ class Watch:
             prompt=stream.tells_ends and not told,
             mixes=not in_turn,
             next_waits=following is not None and following.audio_at is not None,
-            more=following is not None or self._ledger.text is not TextState.ENDED,
+            asked=following is not None,
+            awaits_text=self._ledger.text is not TextState.ENDED,
             unsent=unsent,
             buffered=buffered,
         )
