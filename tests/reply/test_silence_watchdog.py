@@ -212,7 +212,7 @@ any_facts = st.builds(
     mixes=st.booleans(),
     next_waits=st.booleans(),
     asked=st.booleans(),
-        awaits_text=st.booleans(),
+    awaits_text=st.booleans(),
     unsent=st.booleans(),
     buffered=st.none() | seconds,
 )
