@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 import pytest
@@ -12,7 +13,7 @@ from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import APIConnectionError, ServerError, SmallestAIError
-from videosdk_plugins_smallestai.emulator import Hangup, Refuse, SpeechRequest, Stall, tone
+from videosdk_plugins_smallestai.emulator import ChunkBytes, Hangup, Refuse, SpeechRequest, Stall, tone
 
 FIRST = "Here is a first sentence that is quite all right."
 LONG = "This is a sentence that nobody will ever hear to its end."
@@ -238,3 +239,56 @@ async def test_a_reply_that_begins_while_paused_is_not_taken_for_heard(stage: Ma
 
 async def pause_nothing() -> None:
     """As a track's that stops by itself."""
+
+
+@pytest.mark.parametrize("complete", [0.0, 4.0, None])
+@every_route
+@in_virtual_time
+async def test_a_thought_of_half_a_minute_between_two_sentences_is_no_failure(
+    stage: MakeStage, route: str, complete: float | None
+) -> None:
+    async def thoughtfully() -> AsyncIterator[str]:
+        yield FIRST
+        await asyncio.sleep(30.0)
+        yield SECOND
+
+    per = "release" if complete is not None else None
+    async with stage(ROUTES[route], complete=complete, context_complete=per) as s:
+        await s.tts.synthesize(thoughtfully())
+        assert_same(s.track.speech.replace(b"\0\0", b""), tone(FIRST + SECOND).replace(b"\0\0", b""))
+        assert s.errors == []
+
+
+@every_websocket
+@in_virtual_time
+async def test_what_comes_late_after_half_a_sample_is_no_noise(stage: MakeStage, route: str) -> None:
+    """The end was guessed in the middle of a sample: its second half comes with the late audio."""
+    faults = [ChunkBytes([4801]), Stall(4.0, after=len(tone(LONG)) / 48_000 - 0.15)]
+    async with stage(ROUTES[route], complete=None, context_complete=None, fault=lambda request: faults) as s:
+        await s.tts.synthesize(LONG)
+        await s.waves.idle()
+        await asyncio.sleep(1.0)
+        heard = s.track.speech.replace(b"\0\0", b"")
+        assert_same(heard, tone(LONG).replace(b"\0\0", b""))
+
+
+@every_route
+@in_virtual_time
+async def test_the_next_reply_does_not_wait_for_a_text_that_is_slow_to_close(stage: MakeStage, route: str) -> None:
+    async def slow_to_close() -> AsyncIterator[str]:
+        try:
+            yield FIRST
+            await asyncio.sleep(60.0)
+        finally:
+            await asyncio.sleep(5.0)
+
+    async with stage(ROUTES[route]) as s:
+        speaking = asyncio.ensure_future(s.tts.synthesize(slow_to_close()))
+        await s.track.hears(0.5)
+        await s.tts.interrupt()
+        before = len(s.track.heard)
+        began = asyncio.get_running_loop().time()
+        await s.tts.synthesize(SECOND)
+        assert asyncio.get_running_loop().time() - began < 3.0
+        await speaking
+        assert_same(bytes(s.track.heard[before:]).rstrip(b"\0"), tone(SECOND))

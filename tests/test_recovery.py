@@ -361,3 +361,15 @@ async def test_a_failure_waits_for_the_text_that_is_being_awaited(stage: MakeSta
             await speaking
         assert caught.value.unspoken == "This breaks and breaks. This was taken and not spoken."
         assert [item async for item in source] == ["This is left for the backup."]
+
+
+@every_websocket
+@in_virtual_time
+async def test_a_reply_is_not_refused_for_the_one_before_it_which_was_heard(stage: MakeStage, route: str) -> None:
+    """Its place in the account is freed only by a late `complete`, or with its connection."""
+    server = {"concurrency": 1, "slot_freed": "complete", "complete": 4.0, "context_slot": "served"}
+    async with stage(ROUTES[route], **server) as s:
+        await s.tts.synthesize("This one was heard.")
+        await s.tts.synthesize("And this one is too.")
+        assert s.track.speech.endswith(tone("And this one is too."))
+        assert s.errors == []

@@ -394,7 +394,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             words=words,
             on_failure=self._tell_failure if emits else None,
             run_alone_until=self._run_alone_until,
-            on_run_alone=self._run_alone,
+            on_refused=self._make_way,
         )
         if self._paused:
             reply.pause()
@@ -404,8 +404,11 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         logger.error("Smallest AI: a reply has failed: %s", error)
         self.emit("error", str(error))
 
-    def _run_alone(self, until: float) -> None:
-        self._run_alone_until = max(self._run_alone_until, until)
+    def _make_way(self, run_alone_until: float) -> None:
+        """The account has refused a request: what has been played must not hold a place in it."""
+        self._run_alone_until = max(self._run_alone_until, run_alone_until)
+        for reply in self._lingering:
+            reply.give_up_late_audio()
 
     async def _first_byte_is_next(self) -> None:
         for reply in self._lingering:

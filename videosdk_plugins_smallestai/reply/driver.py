@@ -47,7 +47,7 @@ class ReplyDriver:
         words: Tells the reply's words as they are heard; ``None`` where nobody wants them.
         on_failure: Called at once with the error, before it is raised.
         run_alone_until: Until then, by the loop's clock, the account allows no request beside another.
-        on_run_alone: Called with such a time when it was found out.
+        on_refused: Called when the account refuses a request for being too many, with such a time.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ReplyDriver:
         words: ReplyWords | None = None,
         on_failure: Callable[[SmallestAIError], None] | None = None,
         run_alone_until: float = -math.inf,
-        on_run_alone: Callable[[float], None] | None = None,
+        on_refused: Callable[[float], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._inbox = _Inbox(self._loop)
@@ -71,7 +71,7 @@ class ReplyDriver:
         self._words = words
         self._timing = timing
         self._bytes_per_second = rate * SAMPLE_WIDTH
-        self._callbacks = (on_failure, on_run_alone)
+        self._callbacks = (on_failure, on_refused)
         self._machine = ReplyMachine(
             units_per_second=self._bytes_per_second, speed=speed, timing=timing, run_alone_until=run_alone_until
         )
@@ -138,6 +138,13 @@ class ReplyDriver:
         self._inbox.put(fx.Superseded())
         await self._player.finish()
         self._player.close()
+
+    def give_up_late_audio(self) -> None:
+        """Give the connection up on which late audio may come."""
+        if self._lingers and not self._stopped:
+            self._lingers = False
+            self._inbox.put(fx.Superseded())
+            self._inbox.put(fx.Wake())
 
     def pause(self) -> None:
         """The listener hears nothing for a while."""
@@ -216,9 +223,9 @@ class ReplyDriver:
             self._reader.ask()
         elif isinstance(effect, fx.StopText):
             self._reader.stop()
-        elif isinstance(effect, fx.RunAlone):
-            if (on_run_alone := self._callbacks[1]) is not None:
-                on_run_alone(effect.until)
+        elif isinstance(effect, fx.Refused):
+            if (on_refused := self._callbacks[1]) is not None:
+                on_refused(effect.alone_until)
         elif isinstance(effect, fx.Emit):
             if (on_failure := self._callbacks[0]) is not None:
                 on_failure(effect.error)

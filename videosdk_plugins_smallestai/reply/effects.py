@@ -30,9 +30,9 @@ __all__ = [
     "Ping",
     "PlaceWord",
     "Play",
+    "Refused",
     "Release",
     "Restart",
-    "RunAlone",
     "Send",
     "Started",
     "StopText",
@@ -257,10 +257,16 @@ class WakeAt:
 
 
 @dataclass(frozen=True, slots=True)
-class RunAlone:
-    """The account allows no request beside another: let all replies of this object run alone until then."""
+class Refused:
+    """The account has refused a request for being too many.
 
-    until: float
+    Replies that have been played are to give their connections up, on which a request may still be counted.
+
+    Attributes:
+        alone_until: Until then no reply of this object is to send a request beside another.
+    """
+
+    alone_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,5 +303,5 @@ class Done:
 Effect = (
     Open | MoveOn | Send | CloseStream | Drop | Abandon | Ping | Release | TakeText | StopText | Begin | Play |
     Restart
-    | PlaceWord | End | FillFrame | WakeAt | RunAlone | Emit | Fail | Done
+    | PlaceWord | End | FillFrame | WakeAt | Refused | Emit | Fail | Done
 )  # fmt: skip

@@ -120,6 +120,9 @@ class Requests:
         """Whether the account may still count another request of this reply, whose `complete` has not come."""
         if any(stream.unended for stream in self.streams.values()):
             return True
+        if not self.line.traits.shared:
+            self._drop(self.streams.values(), step)  # that frees their places
+            return False
         last = max((stream.audio_at or stream.sent_at for stream in self.streams.values()), default=-math.inf)
         return not step.is_due(last + self._timing.complete_wait)
 
@@ -287,6 +290,8 @@ class Requests:
             self._breaks += not alone or streams[0].joined
             if self._breaks >= BREAKS_TOGETHER:
                 self._alone_until = math.inf
+            if isinstance(error, RateLimitError):
+                step.do(fx.Refused(step.now))
             if alone:
                 self._charge(lost[0], error, step.now, new_audio=streams[0].brought)
             else:  # nobody knows for whom they were lost
@@ -321,7 +326,7 @@ class Requests:
             return False
         until = step.now + self._timing.run_alone
         self._alone_until = max(self._alone_until, until)
-        step.do(fx.RunAlone(until))
+        step.do(fx.Refused(until))
         if any(stream.segments[0].index > refused.index for stream in others):
             self._drop(others, step)  # what was sent ahead may end only when it has been heard, after this one
         else:
