@@ -259,11 +259,14 @@ async def test_a_thought_of_half_a_minute_between_two_sentences_is_no_failure(
         assert s.errors == []
 
 
+@pytest.mark.parametrize("missing", [0.15, 0.25], ids=["one chunk", "two chunks"])  # an odd number comes before
 @every_websocket
 @in_virtual_time
-async def test_what_comes_late_after_half_a_sample_is_no_noise(stage: MakeStage, route: str) -> None:
+async def test_what_comes_late_after_half_a_sample_is_no_noise(
+    stage: MakeStage, route: str, missing: float
+) -> None:
     """The end was guessed in the middle of a sample: its second half comes with the late audio."""
-    faults = [ChunkBytes([4801]), Stall(4.0, after=len(tone(LONG)) / 48_000 - 0.15)]
+    faults = [ChunkBytes([4801]), Stall(4.0, after=len(tone(LONG)) / 48_000 - missing)]
     async with stage(ROUTES[route], complete=None, context_complete=None, fault=lambda request: faults) as s:
         await s.tts.synthesize(LONG)
         await s.waves.idle()
