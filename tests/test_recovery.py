@@ -373,3 +373,38 @@ async def test_a_reply_is_not_refused_for_the_one_before_it_which_was_heard(stag
         await s.tts.synthesize("And this one is too.")
         assert s.track.speech.endswith(tone("And this one is too."))
         assert s.errors == []
+
+
+@pytest.mark.parametrize("serving", ["serial", "interleaved"])
+@in_virtual_time
+async def test_a_request_ahead_that_is_refused_without_its_name_does_not_cost_the_one_in_progress(
+    stage: MakeStage, serving: str
+) -> None:
+    async with stage(concurrency=1, echo_ids=False, serving=serving, complete=0.05) as s:
+        await s.tts.synthesize(tokens(SEVEN))
+        assert_same(s.track.speech, tone(SEVEN))
+        assert s.errors == []
+
+
+@in_virtual_time
+async def test_a_continuation_may_break_in_each_sentence_of_a_long_reply(stage: MakeStage) -> None:
+    """Also on a server that never tells where a sentence ends, so that all of it is asked for again each time."""
+    served: dict[int, int] = {}
+
+    def fault(request: SpeechRequest) -> Break | None:
+        served[request.connection] = served.get(request.connection, 0) + 1
+        return Break(0.5, "reset") if served[request.connection] == len(served) + 1 else None
+
+    server = {"complete": None, "context_complete": None, "context_ids": "connection", "real_time_factor": 50}
+    numbers = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    text = [f"This is sentence number {number} now." for number in numbers]
+
+    async def sentences() -> AsyncIterator[str]:
+        for sentence in text:
+            yield sentence
+
+    async with stage(ROUTES["continuations"], fault=fault, **server) as s:
+        await s.tts.synthesize(sentences())
+        # Without what fills the last frame of what may be the end.
+        assert_same(s.track.speech.replace(b"\0\0", b""), tone("".join(text)).replace(b"\0\0", b""))
+        assert s.errors == []

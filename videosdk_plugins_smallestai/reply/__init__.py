@@ -10,7 +10,8 @@ by their names:
   guessed after a silence. Audio that comes later is played until the next segment or reply is; what comes after
   that is dropped, and counted in a warning.
 - **A fragment of a continuation is not spoken, on a server that merges fragments or does not say `complete` for
-  each at once.** The next fragment's audio is taken for it: the listener misses that sentence.
+  each at once.** The next fragment's audio is taken for it: the listener misses that sentence, or,
+  where it is found out later, hears parts of the two in the wrong order.
 - **Neither ids nor a prompt `complete` tell fragments apart** (one ``request_id`` for the whole connection, and
   each `complete` seconds late). The listener hears all of it, but a break may be mended with an error that has no
   cause.

@@ -44,6 +44,10 @@ from .watch import Watch
 __all__ = ["ReplyMachine"]
 
 
+ROUNDS = 1000
+"""Changes that one event may lead to, a few as a rule. A mistake here must not stop the whole event loop."""
+
+
 class _Phase(Enum):
     SPEAKING = auto()
     FAILING = auto()
@@ -248,7 +252,7 @@ class ReplyMachine:
             step.do(fx.WakeAt(step.wake_at))
 
     def _speak(self, step: Step) -> None:
-        while True:
+        for _ in range(ROUNDS):
             self._play_in_order(step)
             head = self._ledger.head
             if head is None and self._ledger.text is TextState.ENDED:
@@ -259,8 +263,9 @@ class ReplyMachine:
                 self._fail(head.error, step)
                 return
             if not (self._watch.look(step) or self._requests.send(step)):
-                break
-        self._take_text(step)
+                self._take_text(step)
+                return
+        raise RuntimeError("The reply does not come to rest: please report this")
 
     def _play_in_order(self, step: Step) -> None:
         """Go on to the first segment that has not ended, and play what came for it before its turn."""
@@ -272,6 +277,7 @@ class ReplyMachine:
                 return
             if not head.begun:  # it was merged with the one before
                 self._begin(head, step)
+            head.tape.go_on()
             self._ledger.go_on()
             step.do(fx.End(head.index))
 

@@ -160,7 +160,10 @@ class Requests:
         tape, joined = segment.tape, self.line.traits.joined
         if stream is None:
             if tape.attempts >= ATTEMPTS:
-                segment.fail(IncompleteAudioError(f"Asked for {ATTEMPTS} times, and never whole"))
+                # What a continuation repeats may long have ended: it is the head that cannot be spoken.
+                (self._ledger.head or segment).fail(
+                    IncompleteAudioError(f"Asked for {ATTEMPTS} times, and never whole")
+                )
                 return False
             tape.begin_attempt()
             self._begun += 1
@@ -291,7 +294,7 @@ class Requests:
             if self._breaks >= BREAKS_TOGETHER:
                 self._alone_until = math.inf
             if isinstance(error, RateLimitError):
-                step.do(fx.Refused(step.now))
+                self._refused(step, 0.0 if alone else self._timing.run_alone)
             if alone:
                 self._charge(lost[0], error, step.now, new_audio=streams[0].brought)
             else:  # nobody knows for whom they were lost
@@ -319,14 +322,17 @@ class Requests:
         """Whether it was sent ahead of one that is in progress."""
         return any(s.index < segment.index for stream in self.streams.values() for s in stream.unended)
 
+    def _refused(self, step: Step, run_alone: float) -> None:
+        """The account has refused a request for being too many: send none ahead for so many seconds."""
+        self._alone_until = max(self._alone_until, step.now + run_alone)
+        step.do(fx.Refused(step.now + run_alone))
+
     def _gives_way(self, refused: Segment, step: Step) -> bool:
         """The account allows no further request. Whether one of ours is in the way, so that it is no failure."""
         others = [] if self.line.traits.joined else list(self.streams.values())
         if not others:
             return False
-        until = step.now + self._timing.run_alone
-        self._alone_until = max(self._alone_until, until)
-        step.do(fx.Refused(until))
+        self._refused(step, self._timing.run_alone)
         if any(stream.segments[0].index > refused.index for stream in others):
             self._drop(others, step)  # what was sent ahead may end only when it has been heard, after this one
         else:

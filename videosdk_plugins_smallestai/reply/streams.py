@@ -33,7 +33,7 @@ class Tape:
         anchor_at: The place of that boundary on the tape.
         length: Units received; repetitions are not counted.
         new_at: When the newest unit came; ``None`` before any.
-        attempts: Streams begun since the anchor was set.
+        attempts: Streams begun since the newest segment on it ended.
     """
 
     policy: RetryPolicy
@@ -47,8 +47,11 @@ class Tape:
         """All audio before ``at`` belongs to segments before ``index``, for certain."""
         if index > self.anchor:
             self.anchor, self.anchor_at = index, at
-            self.attempts = 0
             self.policy.progress()
+
+    def go_on(self) -> None:
+        """A segment on it has ended."""
+        self.attempts = 0
 
     def begin_attempt(self) -> None:
         """It is asked for, once more or for the first time."""

@@ -270,8 +270,8 @@ class WebSocketTransport:
                 self.drop(stream)
             return replace(failed, connection_lost=False)
         self._indistinct |= failed.indistinct
-        if self._contexts:
-            # What the server still sends of a context that failed could be taken for the next one's.
+        if self._contexts or len(failed.streams) > 1:
+            # What the server still sends of what failed could be taken for what is asked for next.
             failed = replace(failed, connection_lost=True)
         if failed.connection_lost:
             self._leave_connection()
