@@ -295,3 +295,23 @@ async def test_the_next_reply_does_not_wait_for_a_text_that_is_slow_to_close(sta
         assert asyncio.get_running_loop().time() - began < 3.0
         await speaking
         assert_same(bytes(s.track.heard[before:]).rstrip(b"\0"), tone(SECOND))
+
+
+@every_websocket
+@in_virtual_time
+async def test_after_a_barge_in_it_is_still_known_that_the_server_tells_its_ends(
+    stage: MakeStage, route: str
+) -> None:
+    """A pause near the end of a sentence is no end on a server that has always said `complete` at once."""
+    stall = Stall(3.0, after=len(tone(LONG)) / 48_000 - 0.3)
+    async with stage(ROUTES[route], complete=0.05, fault=lambda r: stall if r.text == LONG else None) as s:
+        await s.tts.synthesize(FIRST)
+        speaking = asyncio.ensure_future(s.tts.synthesize(SECOND))
+        await s.track.hears(len(tone(FIRST)) / 48_000 + 0.3)
+        await s.tts.interrupt()
+        await speaking
+        before = len(s.track.heard)
+        await s.tts.synthesize(LONG)
+        heard = bytes(s.track.heard[before:]).rstrip(b"\0")
+        assert_same(heard.replace(b"\0\0", b""), tone(LONG).replace(b"\0\0", b""))
+        assert s.errors == []

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import report
+import restart
 from contestants import CONTESTANTS, OURS, SERVER, Contestant, NotReadyError, prepare
 from measures import Row
 from processes import Server, Worker, server
@@ -36,28 +37,39 @@ SERVER_IDLE = 60.0
 
 async def run(options: argparse.Namespace, progress: Progress) -> None:
     """Measure, and show."""
-    chosen = [CONTESTANTS[name] for name in options.contestants]
+    chosen = [] if options.restart else [CONTESTANTS[name] for name in options.contestants]
+    restarts = options.restart or ("ours" in options.contestants and not options.quick)
     here = Path(sys.executable)
     if not options.here:
-        needed = dict.fromkeys([SERVER, *(contestant.environment for contestant in chosen)])
-        await prepare(list(needed), progress.say)
+        needed = [SERVER, *(contestant.environment for contestant in chosen), *([OURS] if restarts else [])]
+        await prepare(list(dict.fromkeys(needed)), progress.say)
     rows: list[Row] = []
+    restarted: str | None = None
+    parts = len(options.sessions) * len(chosen) + restarts
     facts = [f"Load average before: {_load()}"]
     async with server(here if options.here else SERVER.python) as waves:
         facts.append(_about(waves))
         for number, (sessions, contestant) in enumerate((s, c) for s in options.sessions for c in chosen):
             progress.begin(
                 number,
-                len(options.sessions) * len(chosen),
+                parts,
                 f"{contestant.label}, {sessions} session{'s' * (sessions > 1)}",
             )
             python = here if options.here else contestant.environment.python
             rows.append(await measure(contestant, sessions, python, waves, options, progress))
+        if restarts:
+            objects = max(options.sessions)
+            progress.begin(parts - 1, parts, f"a service that restarts, {objects} object{'s' * (objects > 1)}")
+            python = here if options.here else OURS.python
+            restarted = await _restart(objects, python, waves, progress)
     progress.end()
     facts.append(f"Load average after: {_load()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     facts += report.versions(rows)
-    print(report.text(rows, facts))
-    await report.picture(rows, options.output, here if options.here else SERVER.python, progress.say)
+    print(report.text(rows, facts) if rows else "\n".join(facts))
+    if restarted is not None:
+        print(f"\n{restarted}")
+    if rows:
+        await report.picture(rows, options.output, here if options.here else SERVER.python, progress.say)
 
 
 async def measure(
@@ -103,6 +115,13 @@ async def _follow(client: Worker, row: Row, waves: Server, progress: Progress) -
             return
 
 
+async def _restart(objects: int, python: Path, waves: Server, progress: Progress) -> str:
+    try:
+        return (await restart.measure(python, waves, objects, progress.step)).text()
+    except (EOFError, TimeoutError) as error:
+        return f"A service that restarts: failed: {str(error) or f'nothing was said for {restart.LIMIT:.0f} s'}"
+
+
 def _load() -> str:
     return " ".join(f"{load:.2f}" for load in os.getloadavg())
 
@@ -128,13 +147,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), help="who is measured"
     )
     parser.add_argument("--quick", action="store_true", help="one reply each: a look, not a measurement")
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="only the restart of the service, under as many objects as the largest of --sessions: it is a part "
+        "of each run with `ours` that is not --quick",
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks.png"), help="the picture")
     parser.add_argument(
         "--here", action="store_true", help="make no environments, use this one: only for bare, ours and unified"
     )
     options = parser.parse_args(arguments)
     strangers = [name for name in options.contestants if CONTESTANTS[name].environment is not OURS]
-    if options.here and strangers:
+    if options.here and strangers and not options.restart:
         parser.error(f"--here cannot run {', '.join(strangers)}: add `--contestants bare ours unified`")
     if not options.output.resolve().parent.is_dir():
         parser.error(f"there is no folder {options.output.resolve().parent}: make it, or choose another --output")

@@ -103,9 +103,25 @@ class Server:
 
     async def ask(self, **settings: Any) -> tuple[float, float]:
         """Change settings; gives the CPU seconds that it has used, and its clock."""
-        await self._worker.tell(settings)
-        told = await self._worker.hear()
+        told = await self._ask(settings)
         return told["cpu"], told["wall"]
+
+    async def connections(self) -> int:
+        """How many WebSocket connections are open."""
+        count: int = (await self._ask({}))["connections"]
+        return count
+
+    async def stop(self) -> None:
+        """Refuse connections from now on, and reset those that are open."""
+        await self._ask({"serving": False})
+
+    async def start(self) -> None:
+        """Accept connections again, on the same port."""
+        await self._ask({"serving": True})
+
+    async def _ask(self, what: dict[str, Any]) -> dict[str, Any]:
+        await self._worker.tell(what)
+        return await self._worker.hear()
 
 
 @asynccontextmanager

@@ -3,8 +3,9 @@
     python server.py
 
 It prints ``{"base_url": ...}``, and then answers each JSON line on the standard input with one of its own: the
-fields of a line are settings of the emulator to be changed; the answer is the CPU that this process has used, and
-the time. It ends with the standard input.
+fields of a line are settings of the emulator to be changed, and ``serving``: ``false`` stops listening and resets
+all connections, ``true`` listens on the same port again. The answer is the CPU that this process has used, the
+time, and how many WebSocket connections are open. It ends with the standard input.
 """
 
 from __future__ import annotations
@@ -43,6 +44,20 @@ async def forget(waves: WavesEmulator) -> None:
         waves.requests[:] = [request for request in waves.requests if request.outcome is None]
 
 
+async def change(waves: WavesEmulator, settings: dict[str, Any]) -> None:
+    """Change settings; start or stop."""
+    serving = settings.pop("serving", None)
+    for name, value in settings.items():
+        setattr(waves, name, value)
+    if serving is not None:
+        await (waves.start() if serving else waves.stop())
+
+
+def connections(waves: WavesEmulator) -> int:
+    """How many WebSocket connections are open."""
+    return sum(connection.status == 101 and connection.closed is None for connection in waves.connections)
+
+
 async def serve() -> None:
     """Serve until the standard input ends."""
     # The bare loop and the other clients send complete_backoff_ms=0, and mean that.
@@ -50,9 +65,9 @@ async def serve() -> None:
         forgetting = asyncio.ensure_future(forget(waves))
         print(json.dumps({"base_url": waves.base_url, "pace": PACE, "handshake": HANDSHAKE}), flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            for name, value in json.loads(line).items():
-                setattr(waves, name, value)
-            print(json.dumps({"cpu": time.process_time(), "wall": time.perf_counter()}), flush=True)
+            await change(waves, json.loads(line))
+            told = {"cpu": time.process_time(), "wall": time.perf_counter(), "connections": connections(waves)}
+            print(json.dumps(told), flush=True)
         forgetting.cancel()
 
 

@@ -204,6 +204,11 @@ class Context(Stream):
         """Whether a `complete` is likely to come, if perhaps seconds late: each fragment so far has had one."""
         return bool(self._habits.prompt) or (any(f.told for f in self._fragments) and self._debtor() is None)
 
+    @property
+    def since_anchor(self) -> list[Segment]:
+        """The segments that were sent since the last certain boundary."""
+        return [f.segment for f in self._fragments if f.segment.index >= self.tape.anchor]
+
     def was_told(self, segments: list[Segment]) -> bool:
         """Whether the server has said `complete` for any of them."""
         return any(f.told for f in self._fragments if f.segment in segments)

@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from ..timing import Timing
 
-__all__ = ["Facts", "Ruling", "judge", "likely_end"]
+__all__ = ["LIKELY_SHARE", "Facts", "Ruling", "judge", "likely_end"]
 
 PAUSE_FACTOR = 1.5
 """How much longer than the longest pause seen in this reply a silence must be to mean an end."""

@@ -11,7 +11,7 @@ from .ledger import Ledger, TextState
 from .pace import Pace
 from .requests import Requests
 from .retry import IncompleteAudioError
-from .silence_watchdog import Facts, Ruling, judge, likely_end
+from .silence_watchdog import LIKELY_SHARE, Facts, Ruling, judge, likely_end
 from .step import Step
 from .streams import Segment, Stream
 
@@ -55,7 +55,10 @@ class Watch:
         if self._is_dead(stream, since, step):
             return True
         if stream.awaits_first(subject):
-            return self._await_first(head, max(since, head.in_line_at or since), step)
+            first_since = max(since, head.in_line_at or since)
+            if self._was_misattributed(first_since, step):
+                return True
+            return self._await_first(head, first_since, step)
         self._fill_frame(stream, since, step)
         return self._judge(head, subject, stream, since, step)
 
@@ -121,6 +124,18 @@ class Watch:
         segment.fail(
             APITimeoutError(f"No audio within {seconds:g} s of the request. The service may be overloaded")
         )
+        return True
+
+    def _was_misattributed(self, since: float, step: Step) -> bool:
+        """Whether a fragment whose first audio never comes was spoken with one before, by the length of it all."""
+        context = self._requests.context
+        if context is None or step.now < since + self._timing.first_audio:
+            return False
+        letters = sum(segment.letters for segment in context.since_anchor)
+        audio = self._pace.seconds(context.at - context.tape.anchor_at)
+        if audio < LIKELY_SHARE * self._pace.per_letter * letters:
+            return False
+        context.guess_end(hasty=False)
         return True
 
     def _judge(self, head: Segment, subject: Segment, stream: Stream, since: float, step: Step) -> bool:

@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(slots=True)
 class Habits:
-    """What a server was seen to do on one connection. Belongs to the connection; only the reply machine writes it.
+    """What a server was seen to do on a route. Kept by the connections' keeper; only the reply machine writes it.
 
     Attributes:
         prompt: Whether its newest ``complete`` came within half a second of the last chunk; ``None``: not seen yet.

@@ -39,12 +39,13 @@ class Connection:
         path: The route that it is open on.
         secret: The API key, to be kept out of messages.
         timing: When it is pinged, and how long its end may take.
+        habits: What the server was seen to do on earlier connections of the route.
         on_end: Called once when nothing can be sent or received any more.
 
     Attributes:
         path: The route that it is open on.
         opened_at: By the loop's clock.
-        habits: What the server was seen to do on it.
+        habits: What the server was seen to do, on it and before.
         reason: Why the connection ended, or what the server told that names no request; ``None`` before.
         idle_told: Whether the server has said that it closes the connection for being idle.
     """
@@ -56,10 +57,11 @@ class Connection:
         secret: str,
         timing: Timing,
         on_end: Callable[[Connection], None],
+        habits: Habits,
     ) -> None:
         self.path = path
         self.opened_at = asyncio.get_running_loop().time()
-        self.habits = Habits()
+        self.habits = habits
         self.reason: SmallestAIError | None = None
         self.idle_told = False
         self._socket = socket

@@ -8,6 +8,7 @@ import random
 
 from ..errors import APIConnectionError, DroppedError, SmallestAIError
 from ..timing import Timing
+from .base import Habits
 from .connection import Connection
 from .session import Session
 
@@ -41,6 +42,7 @@ class Keeper:
         self._waiting: list[tuple[str, asyncio.Future[Connection]]] = []
         self._opening: dict[asyncio.Task[Connection], str] = {}
         self._serving: dict[asyncio.Task[None], Connection] = {}
+        self._habits: dict[str, Habits] = {}
         self._backoff = Backoff(timing)
         self._warm_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -205,7 +207,9 @@ class Keeper:
 
     async def _connect(self, path: str) -> Connection:
         socket = await self._session.connect(path)
-        connection = Connection(socket, path, self._session.secret, self._timing, self._ended)
+        # A barge-in costs the connection: what is known of the server must outlast it.
+        habits = self._habits.setdefault(path, Habits())
+        connection = Connection(socket, path, self._session.secret, self._timing, self._ended, habits)
         serving = asyncio.ensure_future(connection.run())
         self._serving[serving] = connection
         serving.add_done_callback(self._served)
