@@ -41,7 +41,9 @@ async def test_after_an_interrupt_no_byte_comes_and_the_next_reply_is_at_once(
         before = bytes(old.heard)
         began = asyncio.get_running_loop().time()
         await s.tts.synthesize("And now something else.")
-        assert s.tts.audio_track.first_at - began < 0.2 + 0.1 + 0.3, (
+        # The connection that is ready may be quicker than the end of the old one: then it is refused once.
+        refused = 0.5 if concurrency == 1 and route == "unified" else 0.0
+        assert s.tts.audio_track.first_at - began < 0.2 + 0.1 + 0.3 + refused, (
             "a fresh connection's, 100 ms, and a busy machine"
         )
         assert_same(s.tts.audio_track.speech, tone("And now something else."))

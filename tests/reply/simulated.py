@@ -571,6 +571,8 @@ def condition(plan: Plan) -> str | None:
         return "a fragment is not spoken, on a server that merges, or does not say `complete` for each at once"
     if plan.route == "context" and not plan.new_ids and plan.complete is not None and plan.complete >= 0.5:
         return "neither ids nor a prompt `complete` tell fragments apart"
+    if plan.route != "http" and plan.dead_at and not told_at_once:  # as a stall, right after a pong
+        return "a stall where the text may have ended, on a server not known to say `complete` promptly"
     for (segment, _), (place, seconds) in plan.stalls.items():
         plausible = place / UNITS_PER_SECOND >= 0.035 * plan.texts[segment]
         if plan.route != "http" and seconds > 0.15 and (plausible or plan.route == "context"):
