@@ -299,3 +299,9 @@ async def test_a_list_of_voices_that_never_comes() -> None:
             await tts.voices()
         assert_has_no_key(caught.value)
         await tts.aclose()
+
+
+def test_an_error_can_be_written_to_any_log() -> None:
+    """Bytes of a header that are no text come as surrogates, which UTF-8 has not."""
+    error = ServerError("HTTP 500: \udce2", request_id="\udcff")
+    assert str(error).encode() == "HTTP 500: \ufffd [request \ufffd]".encode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "APIConnectionError",
     "APITimeoutError",
@@ -12,6 +14,10 @@ __all__ = [
     "ServerError",
     "SmallestAIError",
 ]
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""What aiohttp makes of bytes in a header that are no text. A log that is written as UTF-8 would fail on it."""
 
 
 class SmallestAIError(RuntimeError):
@@ -35,9 +41,9 @@ class SmallestAIError(RuntimeError):
         request_id: str | None = None,
         retryable: bool | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(_SURROGATES.sub("\ufffd", message))
         self.status = status
-        self.request_id = request_id
+        self.request_id = None if request_id is None else _SURROGATES.sub("\ufffd", request_id)
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.unspoken = ""
 
