@@ -13,9 +13,12 @@ __all__ = [
     "SAMPLE_WIDTH",
     "TrackFormat",
     "frame_time",
+    "is_last_to_read",
+    "needs_reading_ahead",
     "played_samples",
     "queued_samples",
     "speaks_through_tts_hook",
+    "spells_numbers_out",
     "track_format",
 ]
 
@@ -84,11 +87,56 @@ def queued_samples(track: Any) -> int:
 
 def speaks_through_tts_hook() -> bool:
     """Whether the current job's pipeline has a ``tts`` hook, so that ``stream_synthesize`` is the live reply."""
+    has_hook = getattr(getattr(_pipeline(), "hooks", None), "has_tts_stream_hook", None)
+    return has_hook is not None and has_hook() is True
+
+
+def is_last_to_read(tts: object) -> bool:
+    """Whether nobody reads a reply's text after this voice of the current job's pipeline.
+
+    So it is for the pipeline's own voice, and for the last provider of a `FallbackTTS` that does not see to it itself
+    that the text is read to its end.
+    """
+    voice = getattr(_pipeline(), "tts", None)
+    if voice is None or voice is tts:
+        return voice is tts
+    providers = getattr(voice, "providers", None)
+    return isinstance(providers, list) and providers[-1:] == [tts] and not _reads_ahead(voice)
+
+
+def needs_reading_ahead(tts: object) -> bool:
+    """Whether the current job's pipeline has this very voice, and nothing in front of it reads ahead.
+
+    The framework's sentence chunker does, and `SpeechTextFilter`.
+    """
+    pipeline = _pipeline()
+    return (
+        pipeline is not None
+        and pipeline.tts is tts
+        and pipeline.chunker is None
+        and not _reads_ahead(pipeline.text_filter)
+    )
+
+
+def spells_numbers_out(tts: object) -> bool:
+    """Whether the current job's pipeline has this voice, and the framework's filter writes numbers as words."""
+    pipeline = _pipeline()
+    if pipeline is None or pipeline.tts is not tts:
+        return False
+    text_filter = pipeline.text_filter
+    return any(getattr(text_filter, name, None) is True for name in ("_verbalize_numbers", "_verbalize_currency"))
+
+
+def _pipeline() -> Any:
+    """The pipeline of the current job."""
     from videosdk.agents.job import get_current_job_context
 
-    hooks = getattr(getattr(get_current_job_context(), "_pipeline", None), "hooks", None)
-    has_hook = getattr(hooks, "has_tts_stream_hook", None)
-    return has_hook is not None and has_hook() is True
+    return getattr(get_current_job_context(), "_pipeline", None)
+
+
+def _reads_ahead(reader: object) -> bool:
+    """Whether it says of itself that it reads its text to the end, whoever stops reading it."""
+    return getattr(reader, "reads_ahead", None) is True
 
 
 def _natural(owner: object, name: str) -> int | None:

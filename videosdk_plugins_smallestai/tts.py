@@ -6,9 +6,11 @@ import asyncio
 import inspect
 import logging
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import fields
 from typing import Any, ClassVar, Literal, Self
+from weakref import WeakSet
 
 import aiohttp
 from videosdk.agents import TTS, FlushMarker
@@ -20,6 +22,7 @@ from .playback.player import Player
 from .playback.sinks import QueueSink, TrackSink
 from .reply.driver import ReplyDriver
 from .settings import Settings, check_positive
+from .text.read_ahead import ReadAhead
 from .text.segmenter import ReplyText
 from .timing import Timing
 from .transport.factory import make_transport, prewarm
@@ -168,6 +171,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._streams: set[ReplyDriver] = set()
         self._lingering: set[ReplyDriver] = set()
         self._warming: set[asyncio.Task[None]] = set()
+        self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
         self._heard_until = 0.0
         self._paused = False
         self._run_alone_until = -math.inf
@@ -209,9 +213,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
         A failure is logged; the next reply tries again.
         """
+        self._settle()
+        self._look_at_the_pipeline()
         if not self.enable_streaming:
             return
-        self._settle()
         warming = asyncio.ensure_future(self._prewarm())  # a task of ours: `aclose` ends it
         self._warming.add(warming)
         warming.add_done_callback(self._warming.discard)
@@ -219,6 +224,25 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             await asyncio.wait({warming})
         finally:
             warming.cancel()
+
+    def _look_at_the_pipeline(self) -> None:
+        """Warn of a pipeline in which a listener would hear less than the model wrote."""
+        remedy = (
+            "with Pipeline(text_filter=SpeechTextFilter(), text_chunking=False) it is as the model wrote it; "
+            "SpeechTextFilter is in videosdk_plugins_smallestai"
+        )
+        if framework.needs_reading_ahead(self):
+            logger.warning(
+                "Smallest AI: nothing in front of this voice reads the model's answer ahead, so the voice does. "
+                "After a barge-in the chat context may then say more than was heard: %s",
+                remedy,
+            )
+        elif framework.spells_numbers_out(self):
+            logger.warning(
+                "Smallest AI: the pipeline's text filter writes numbers as words, some of them wrongly (£1500, a "
+                "telephone number, a code), and leaves out code: %s",
+                remedy,
+            )
 
     async def _prewarm(self) -> None:
         try:
@@ -246,7 +270,11 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             TypeError: ``text`` or a setting is of the wrong type. No text has been taken.
         """
         self._settle()
-        settings = self._settings(voice_id, kwargs)
+        async with self._read_to_its_end(text) as reply_text:
+            await self._synthesize(reply_text, voice_id, kwargs)
+
+    async def _synthesize(self, text: Any, voice_id: str | None, overrides: dict[str, Any]) -> None:
+        settings = self._settings(voice_id, overrides)
         reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self.timing)
         if self.audio_track is None or not self.loop:
             logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
@@ -285,10 +313,25 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             ValueError: A setting is refused. No text has been taken.
         """
         self._settle()
-        settings = self._settings(kwargs.pop("voice_id", None), kwargs)
-        reply_text = ReplyText(text_stream, sentence_streaming=settings.sentence_streaming, timing=self.timing)
+        if not framework.speaks_through_tts_hook():
+            async with aclosing(self._stream(text_stream, kwargs, live=False)) as audio:
+                async for pcm in audio:
+                    yield pcm
+            return
+        async with (
+            self._read_to_its_end(text_stream) as text,
+            aclosing(self._stream(text, kwargs, live=True)) as audio,
+        ):
+            async for pcm in audio:
+                yield pcm
+
+    async def _stream(
+        self, text: AsyncIterator[str | FlushMarker], overrides: dict[str, Any], *, live: bool
+    ) -> AsyncGenerator[bytes, None]:
+        """See `stream_synthesize`. A live one is the agent's reply, since the pipeline has a ``tts`` hook."""
+        settings = self._settings(overrides.pop("voice_id", None), overrides)
+        reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self.timing)
         sink = QueueSink(self.audio_track, settings.sample_rate)
-        live = framework.speaks_through_tts_hook()
         words = self._words(settings) if live else None
         player = Player(sink, settings.sample_rate, heard=live, words=words)
         reply = self._reply(reply_text, player, settings, words, emits=False)
@@ -354,6 +397,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             reply.stop()
         for task in warming:
             task.cancel()
+        for text in self._texts:
+            text.cancel()
         await asyncio.gather(*(reply.wait_closed() for reply in replies))
         await asyncio.gather(*warming, return_exceptions=True)
         self._lingering.clear()
@@ -366,6 +411,23 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         values: dict[str, Any] = {"sample_rate": self._sample_rate, "word_timestamps": self._word_timestamps}
         values |= {field.name: getattr(self, field.name) for field in fields(Settings) if field.name not in values}
         return Settings(**values).override(overrides | {"voice_id": voice_id})
+
+    @asynccontextmanager
+    async def _read_to_its_end(self, text: Any) -> AsyncIterator[Any]:
+        """The same text, which is read to its end when the reply is over, however that ends.
+
+        Else the framework's queue in front of it stands full, and no later reply is spoken. Where another voice may
+        want what this one has not spoken, it is left alone.
+        """
+        if isinstance(text, str) or not hasattr(text, "__aiter__") or not framework.is_last_to_read(self):
+            yield text
+            return
+        reading: ReadAhead[str | FlushMarker] = ReadAhead(text, at_once=framework.needs_reading_ahead(self))
+        self._texts.add(reading)
+        try:
+            yield reading
+        finally:
+            await reading.aclose()
 
     def _words(self, settings: Settings) -> ReplyWords | None:
         if not settings.word_timestamps:

@@ -53,6 +53,30 @@ async def test_the_source_is_read_to_its_end_when_its_reader_has_stopped() -> No
         await source.producer
 
 
+async def test_on_demand_nothing_is_read_before_it_is_asked_for_and_all_of_it_when_the_reader_has_stopped() -> None:
+    taken: list[int] = []
+    ended = asyncio.Event()
+
+    async def source() -> AsyncIterator[int]:
+        for number in range(5):
+            taken.append(number)
+            yield number
+        ended.set()
+
+    ahead = ReadAhead(source(), at_once=False)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert taken == []
+    assert [await anext(ahead), await anext(ahead)] == [0, 1]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert taken == [0, 1]
+    await ahead.aclose()
+    async with asyncio.timeout(5):
+        await ended.wait()
+    assert taken == [0, 1, 2, 3, 4]
+
+
 async def test_a_reader_that_is_cancelled_loses_nothing() -> None:
     began = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""`ReadAhead`, an async iterator that is read to its end however slowly, or briefly, its own reader reads."""
+"""`ReadAhead`: reads an async iterator to its end, however slowly or briefly its own reader reads."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ class ReadAhead(AsyncIterator[T], Generic[T]):
 
     Args:
         source: What is read. From now on nobody else may.
+        at_once: Read it without waiting for the reader; else, until `aclose`, only what the reader asks for.
     """
 
-    def __init__(self, source: AsyncIterator[T]) -> None:
+    def __init__(self, source: AsyncIterator[T], *, at_once: bool = True) -> None:
         self._items: deque[T] = deque()
         self._news = asyncio.Event()
+        self._asked = asyncio.Event()
+        self._at_once = at_once
         self._wanted = True
+        if at_once:
+            self._asked.set()
         self._task = asyncio.ensure_future(self._read(source))
         _running.add(self._task)
         self._task.add_done_callback(self._forget)
@@ -47,6 +52,7 @@ class ReadAhead(AsyncIterator[T], Generic[T]):
             if self._task.done() or not self._wanted:
                 return self._end()
             self._news.clear()
+            self._asked.set()
             await self._news.wait()
         return self._items.popleft()
 
@@ -61,14 +67,23 @@ class ReadAhead(AsyncIterator[T], Generic[T]):
         self._wanted = False
         self._items.clear()
         self._news.set()
+        self._asked.set()
 
     def cancel(self) -> None:
         """Stop reading the source too."""
         self._task.cancel()
 
     async def _read(self, source: AsyncIterator[T]) -> None:
-        async for item in source:
+        items = aiter(source)
+        while True:
+            await self._asked.wait()
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
             if self._wanted:
+                if not self._at_once:
+                    self._asked.clear()
                 self._items.append(item)
                 self._news.set()
 
