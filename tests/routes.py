@@ -26,4 +26,5 @@ def _parameters(names: Iterable[str]) -> list[Any]:
 
 
 every_route = pytest.mark.parametrize("route", _parameters(ROUTES))
+every_http = pytest.mark.parametrize("route", _parameters(name for name in ROUTES if name not in WEBSOCKETS))
 every_websocket = pytest.mark.parametrize("route", _parameters(WEBSOCKETS))

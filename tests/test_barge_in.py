@@ -203,7 +203,7 @@ async def test_each_reply_leaves_one_line_in_the_log_however_it_ends(
         with pytest.raises(SmallestAIError):
             await s.tts.synthesize("No.")
     lines = [record.getMessage() for record in caplog.records if " s of audio, " in record.getMessage()]
-    assert [line.removeprefix("Smallest AI: ").split(":")[0] for line in lines] == [
+    assert [line.split("]: ")[1].split(":")[0] for line in lines] == [
         "reply, stopped",
         "reply",
         "reply, failed",

@@ -199,7 +199,7 @@ async def test_ctrl_c_ends_it_at_once(tmp_path: Path, program: str) -> None:
 @pytest.mark.parametrize("program", VOICES)
 async def test_ctrl_c_ends_it_while_it_speaks(tmp_path: Path, program: str) -> None:
     process = await start(tmp_path, program, "--verbose")
-    err = await stop(process, b"Smallest AI: connected")
+    err = await stop(process, b"]: connected")
     assert err.endswith(b"Stopped.\n")
     assert b"Traceback" not in err
     assert (process.returncode, list(tmp_path.iterdir())) == (130, [])

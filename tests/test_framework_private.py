@@ -12,9 +12,10 @@ from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
 import pytest
-from videosdk.agents import CustomAudioStreamTrack, JobContext, Pipeline, RoomOptions
+from videosdk.agents import TTS, CustomAudioStreamTrack, FallbackTTS, JobContext, Pipeline, RoomOptions
 from videosdk.agents.job import _reset_current_job_context, _set_current_job_context
 from videosdk.agents.room import output_stream
+from videosdk.agents.tokenize import BasicTextFilter, TextFilter
 
 from videosdk_plugins_smallestai import framework
 
@@ -137,6 +138,72 @@ async def test_a_pipeline_with_a_tts_hook_speaks_through_stream_synthesize() -> 
 
         assert framework.speaks_through_tts_hook()
     assert not framework.speaks_through_tts_hook()
+
+
+# What stands in front of the voice
+
+
+class Voice(TTS):
+    """Says nothing."""
+
+    async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+        """Nothing."""
+
+    async def interrupt(self) -> None:
+        """Nothing."""
+
+
+class Reader(TextFilter):
+    """A filter that says of itself that it reads ahead."""
+
+    reads_ahead = True
+
+    def filter(self, chunks: AsyncIterator[str]) -> AsyncIterator[str]:
+        return chunks
+
+    async def reset(self) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("options", "ahead", "spelt"),
+    [
+        ({}, False, True),
+        ({"text_chunking": False}, True, True),
+        ({"text_chunking": False, "text_filtering": False}, True, False),
+        ({"text_chunking": False, "text_filter": Reader()}, False, False),
+        ({"text_filter": BasicTextFilter(verbalize_currency=False)}, False, False),
+    ],
+)
+async def test_a_voice_sees_what_stands_in_front_of_it(options: dict[str, Any], ahead: bool, spelt: bool) -> None:
+    voice = Voice()
+    assert not framework.needs_reading_ahead(voice)
+    assert not framework.spells_numbers_out(voice)
+    with job():
+        Pipeline(tts=voice, **options)
+        assert framework.needs_reading_ahead(voice) is ahead
+        assert framework.spells_numbers_out(voice) is spelt
+        other = Voice()
+        assert not framework.needs_reading_ahead(other)
+        assert not framework.spells_numbers_out(other)
+
+
+async def test_the_pipelines_own_voice_and_the_last_of_a_fallback_are_the_last_to_read() -> None:
+    first, last, other = Voice(), Voice(), Voice()
+    assert not framework.is_last_to_read(first), "there is no pipeline"
+    with job():
+        Pipeline(tts=first)
+        assert framework.is_last_to_read(first)
+        assert not framework.is_last_to_read(other)
+    with job():
+        Pipeline(tts=FallbackTTS([first, last]))
+        assert not framework.is_last_to_read(first)
+        assert framework.is_last_to_read(last)
+    with job():
+        reads_by_itself = FallbackTTS([first, last])
+        reads_by_itself.reads_ahead = True
+        Pipeline(tts=reads_by_itself)
+        assert not framework.is_last_to_read(last)
 
 
 # Anything in a track's place

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from listening import SEVEN, assert_same, tokens
-from routes import ROUTES, every_websocket
+from routes import ROUTES, every_http, every_websocket
 from staging import MakeStage
 from virtual_sockets import in_virtual_time
 
+from videosdk_plugins_smallestai import APIConnectionError
 from videosdk_plugins_smallestai.emulator import tone
 
 
@@ -37,11 +40,55 @@ async def test_prewarm_during_a_reply_shares_its_connection(stage: MakeStage, ro
         assert len(s.waves.connections) == handshakes(route)
 
 
+@every_http
 @in_virtual_time
-async def test_prewarm_over_http_opens_nothing(stage: MakeStage) -> None:
-    async with stage(ROUTES["http"]) as s:
+async def test_over_http_the_first_reply_after_prewarm_finds_its_connection(stage: MakeStage, route: str) -> None:
+    made: list[int] = []
+    trace = aiohttp.TraceConfig()
+
+    async def count(*_: object) -> None:
+        made.append(1)
+
+    trace.on_connection_create_end.append(count)
+    async with (
+        aiohttp.ClientSession(trace_configs=[trace]) as session,
+        stage(ROUTES[route] | {"http_session": session}) as s,
+    ):
         await s.tts.prewarm()
-        assert not s.waves.connections
+        assert len(made) == 1
+        assert not s.waves.requests, "nothing that is billed"
+        await s.tts.synthesize("Hello there.")
+        assert_same(s.track.speech, tone("Hello there."))
+        assert len(made) == 1
+
+
+@every_http
+@in_virtual_time
+async def test_a_dead_service_is_known_before_any_text_is_taken(stage: MakeStage, route: str) -> None:
+    taken: list[str] = []
+
+    async def text() -> AsyncIterator[str]:
+        taken.append("Hello there.")
+        yield "Hello there."
+
+    async with stage(ROUTES[route]) as s:
+        await s.waves.stop()
+        with pytest.raises(APIConnectionError):
+            await s.tts.synthesize(text())
+        assert taken == []
+        assert len(s.errors) == 1
+
+
+@every_http
+@in_virtual_time
+async def test_a_failed_prewarm_over_http_is_a_warning(
+    stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stage(ROUTES[route]) as s:
+        await s.waves.stop()
+        await s.tts.prewarm()
+        assert "prewarm failed" in caplog.text
+        assert s.errors == []
 
 
 @every_websocket

@@ -18,6 +18,7 @@ from .models import SmallestAIModel
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .reply.metrics import ReplyMetrics
     from .tts import SmallestAITTS
     from .voices import Voice
 
@@ -28,6 +29,7 @@ __all__ = [
     "InvalidRequestError",
     "ModelRetiredError",
     "RateLimitError",
+    "ReplyMetrics",
     "ServerError",
     "SmallestAIError",
     "SmallestAIModel",
@@ -39,13 +41,15 @@ __all__ = [
 if not TYPE_CHECKING:  # for a type checker a module with __getattr__ would have every name
 
     def __getattr__(name: str) -> Any:
-        """Import these two when they are first asked for.
+        """Import these when they are first asked for.
 
         The class brings the whole framework with it, which takes seconds, and a voice aiohttp; the emulator, the
         errors and the pytest plugin do without.
         """
         if name == "SmallestAITTS":
             from .tts import SmallestAITTS as value
+        elif name == "ReplyMetrics":
+            from .reply.metrics import ReplyMetrics as value
         elif name == "Voice":
             from .voices import Voice as value
         else:

@@ -25,7 +25,9 @@ class SmallestAIError(RuntimeError):
 
     Attributes:
         status: The HTTP status of the answer, where there was one.
-        request_id: The server's id of the request, where it told one.
+        request_id: The server's id of the request; where it told none, that under which it was sent, if any.
+        model: The model that was asked; ``None`` where none was.
+        voice_id: The voice that was asked.
         retryable: Whether the same request may succeed a little later.
         unspoken: Text that was taken from the caller's iterator and never (or not wholly) heard. Kept out of
             the message, so that what users say does not reach the logs.
@@ -46,12 +48,13 @@ class SmallestAIError(RuntimeError):
         self.request_id = None if request_id is None else _SURROGATES.sub("\ufffd", request_id)
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.unspoken = ""
+        self.model: str | None = None
+        self.voice_id: str | None = None
 
     def __str__(self) -> str:
-        text = super().__str__()
-        if self.request_id:
-            text += f" [request {self.request_id}]"
-        return text
+        told = [("model", self.model), ("voice", self.voice_id), ("request", self.request_id)]
+        named = ", ".join(f"{name} {value}" for name, value in told if value)
+        return f"{super().__str__()} [{named}]" if named else super().__str__()
 
 
 class AuthenticationError(SmallestAIError):

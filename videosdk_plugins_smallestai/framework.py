@@ -94,8 +94,8 @@ def speaks_through_tts_hook() -> bool:
 def is_last_to_read(tts: object) -> bool:
     """Whether nobody reads a reply's text after this voice of the current job's pipeline.
 
-    So it is for the pipeline's own voice, and for the last provider of a `FallbackTTS` that does not see to it itself
-    that the text is read to its end.
+    So it is for the pipeline's own voice, and for the last provider of a `FallbackTTS` that does not itself read
+    the text to its end.
     """
     voice = getattr(_pipeline(), "tts", None)
     if voice is None or voice is tts:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from . import models
 
-__all__ = ["Settings", "check_positive"]
+__all__ = ["Settings", "check_positive", "unknown_keywords"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Settings:
     math_notation: bool | None = None
     content_filter: Literal["reject", "flag"] | None = None
     pronunciation_dicts: Sequence[str] | None = None
+    session_id: str | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -57,7 +58,13 @@ class Settings:
         return replace(self, **known) if known else self
 
 
+def unknown_keywords(overrides: dict[str, Any]) -> list[str]:
+    """Names of one call's keywords that are no settings."""
+    return sorted(name for name in overrides if name not in _PER_CALL and name != "output_format")
+
+
 _NOT_PER_CALL = {
+    "session_id",
     "model",
     "sentence_streaming",
     "timeout",

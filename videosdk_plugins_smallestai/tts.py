@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import math
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import fields
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 from weakref import WeakSet
 
@@ -17,17 +18,18 @@ from videosdk.agents import TTS, FlushMarker
 
 from . import framework, models
 from .errors import SmallestAIError
+from .log import Log
 from .models import SmallestAIModel
 from .playback.player import Player
 from .playback.sinks import QueueSink, TrackSink
 from .reply.driver import ReplyDriver
-from .settings import Settings, check_positive
+from .settings import Settings, check_positive, unknown_keywords
 from .text.read_ahead import ReadAhead
 from .text.segmenter import ReplyText
 from .timing import Timing
-from .transport.factory import make_transport, prewarm
+from .transport.factory import asked_route, make_transport, prewarm
 from .transport.keeper import Keeper
-from .transport.session import Session, find_key
+from .transport.session import DEFAULT_URL, Session, find_base_url, find_key
 from .transport.succession import Succession
 from .transport.voice_list import list_voices
 from .voices import Voice
@@ -35,14 +37,13 @@ from .words.reply_words import ReplyWords
 
 __all__ = ["SmallestAITTS"]
 
-logger = logging.getLogger(__name__)
-
 
 class _LeftOut(str):
     """The default of an argument, which can be told from the same text given by the caller."""
 
 
 _STANDARD_VOICE = _LeftOut(models.STANDARD_VOICE)
+_DEFAULT_URL = _LeftOut(DEFAULT_URL)
 
 
 class SmallestAITTS(TTS):  # type: ignore[misc]
@@ -53,6 +54,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     ``max_buffer_flush_ms`` may be assigned between replies; the next reply obeys.
 
     Attributes:
+        session_id: Id of this object, sent with each request on the unified routes, and in each of its log lines.
         timing: Every wait of the plugin. Not an argument: the tests subclass it to wait less.
     """
 
@@ -71,7 +73,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         similarity: float = 0.0,
         enhancement: float = 1.0,
         sentence_streaming: bool = True,
-        base_url: str = "https://api.smallest.ai/waves/v1",
+        base_url: str = _DEFAULT_URL,
         timeout: float = 30.0,
         enable_streaming: bool = True,
         max_connection_age_sec: float = 300.0,
@@ -85,6 +87,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         content_filter: Literal["reject", "flag"] | None = None,
         pronunciation_dicts: Sequence[str] | None = None,
         http_session: aiohttp.ClientSession | None = None,
+        expire_content: bool = False,
     ) -> None:
         """Check the arguments. Nothing is connected before `prewarm` or the first reply.
 
@@ -106,7 +109,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             enhancement: 0 to 2, for ``lightning-v2`` only.
             sentence_streaming: Cut streamed text into speakable segments; else each item of the iterator is one
                 request.
-            base_url: Of the API, ``http`` or ``https``; the WebSocket's is derived from it.
+            base_url: Of the API, ``http`` or ``https``; the WebSocket's is derived from it. Left out, it is the
+                environment's ``SMALLEST_BASE_URL``, if that is set.
             timeout: Seconds that one HTTP request may take, connection and audio together; above 0.
             enable_streaming: Use a WebSocket that is kept open between replies; else an HTTP request for each
                 segment.
@@ -126,6 +130,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             content_filter: ``"reject"`` or ``"flag"`` profanity; unified routes only.
             pronunciation_dicts: Ids of pronunciation dictionaries; unified routes only.
             http_session: A session that the caller owns: used, never closed.
+            expire_content: Ask the service to delete the texts after seven days (for enterprise accounts). Over
+                HTTP it tells whether it does, which is logged.
 
         Raises:
             ValueError: An argument is refused; the message says what is accepted.
@@ -151,10 +157,23 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self.pronunciation_dicts = pronunciation_dicts
         self._word_timestamps = word_timestamps
         self._sample_rate = sample_rate
+        self.session_id = uuid.uuid4().hex
+        self._id = self.session_id[:4]
+        self._log = Log(self._id, tts_id=self.session_id)
+        self._spoken = 0
         self._settings(None, {})
         check_positive("max_connection_age_sec", max_connection_age_sec)
-        self._session = Session(base_url, find_key(api_key), self.timing, http_session)
-        self._succession = Succession()
+        if not isinstance(expire_content, bool):
+            raise ValueError(f"expire_content must be True or False; got {expire_content!r}")
+        self._session = Session(
+            find_base_url() if base_url is _DEFAULT_URL else base_url,
+            find_key(api_key),
+            self.timing,
+            http_session,
+            self._log,
+            expire_content=expire_content,
+        )
+        self._succession = Succession(self._log)
 
         super().__init__(sample_rate=sample_rate, num_channels=1, word_timestamps=word_timestamps)
         self.audio_track: Any = None
@@ -199,6 +218,13 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     def voice_id(self, voice_id: str) -> None:
         self._voice_id = voice_id
 
+    def __repr__(self) -> str:
+        """What speaks, and whether it is connected; never the key."""
+        connected = "connected" if self._keeper.connected else "not connected"
+        way = f"WebSocket, {connected}" if self.enable_streaming else "HTTP"
+        voice = f"model {self.model!r}, voice {self.voice_id!r}"
+        return f"<SmallestAITTS {self._id}: {voice}, {self._session.base_url}, {way}>"
+
     async def __aenter__(self) -> Self:
         """As the framework's, with a return type for type checkers."""
         await super().__aenter__()
@@ -209,14 +235,12 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._first_audio_sent = False
 
     async def prewarm(self) -> None:
-        """Open the WebSocket, so that the first reply pays no handshake. Over HTTP there is nothing to do.
+        """Open a connection, so that the first reply pays no handshake.
 
         A failure is logged; the next reply tries again.
         """
         self._settle()
         self._look_at_the_pipeline()
-        if not self.enable_streaming:
-            return
         warming = asyncio.ensure_future(self._prewarm())  # a task of ours: `aclose` ends it
         self._warming.add(warming)
         warming.add_done_callback(self._warming.discard)
@@ -232,14 +256,14 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             "SpeechTextFilter is in videosdk_plugins_smallestai"
         )
         if framework.needs_reading_ahead(self):
-            logger.warning(
-                "Smallest AI: nothing in front of this voice reads the model's answer ahead, so the voice does. "
+            self._log.warning(
+                "nothing in front of this voice reads the model's answer ahead, so the voice does. "
                 "After a barge-in the chat context may then say more than was heard: %s",
                 remedy,
             )
         elif framework.spells_numbers_out(self):
-            logger.warning(
-                "Smallest AI: the pipeline's text filter writes numbers as words, some of them wrongly (£1500, a "
+            self._log.warning(
+                "the pipeline's text filter writes numbers as words, some of them wrongly (£1500, a "
                 "telephone number, a code), and leaves out code: %s",
                 remedy,
             )
@@ -248,7 +272,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         try:
             await prewarm(self._session, self._keeper, self._succession, self._settings(None, {}))
         except (SmallestAIError, ValueError, TypeError) as error:
-            logger.warning("Smallest AI: prewarm failed, the first reply will try again: %s", error)
+            self._log.warning("prewarm failed, the first reply will try again: %s", error)
 
     async def synthesize(
         self, text: AsyncIterator[str | FlushMarker] | str, voice_id: str | None = None, **kwargs: Any
@@ -277,21 +301,25 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         settings = self._settings(voice_id, overrides)
         reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self.timing)
         if self.audio_track is None or not self.loop:
-            logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
+            self._log.error("audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
             return
         if reply_text.is_empty:
             return  # such as a turn that is only a tool call: no failure, whatever the service does
-        words = self._words(settings)
+        log = self._reply_log(settings)
+        words = self._words(settings, log)
         sink = TrackSink(self.audio_track)
-        player = Player(sink, settings.sample_rate, on_first_audio=self._first_byte_is_next, words=words)
-        reply = self._reply(reply_text, player, settings, words, emits=True)
+        player = Player(sink, settings.sample_rate, on_first_audio=self._first_byte_is_next, words=words, log=log)
+        reply = self._reply(reply_text, player, settings, words, log, emits_errors=True)
         self._replies.add(reply)
         try:
             async with self._speaking:
                 if words is not None:
                     words.play_after(self._heard_until)
                 await reply.run()
+        except asyncio.CancelledError:
+            reply.stop()
+            raise
         finally:
             self._replies.discard(reply)
             self._keep(reply)
@@ -332,9 +360,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         settings = self._settings(overrides.pop("voice_id", None), overrides)
         reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self.timing)
         sink = QueueSink(self.audio_track, settings.sample_rate)
-        words = self._words(settings) if live else None
-        player = Player(sink, settings.sample_rate, heard=live, words=words)
-        reply = self._reply(reply_text, player, settings, words, emits=False)
+        log = self._reply_log(settings)
+        words = self._words(settings, log) if live else None
+        player = Player(sink, settings.sample_rate, heard=live, words=words, log=log)
+        reply = self._reply(reply_text, player, settings, words, log, emits_errors=False)
         self._streams.add(reply)
         running = asyncio.ensure_future(_run_into(sink, reply))
         try:
@@ -409,6 +438,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     def _settings(self, voice_id: str | None, overrides: dict[str, Any]) -> Settings:
         """The attributes as they are now, and what one call overrides."""
         values: dict[str, Any] = {"sample_rate": self._sample_rate, "word_timestamps": self._word_timestamps}
+        if unknown := unknown_keywords(overrides):
+            self._log.debug("keywords that are no settings of a reply, ignored: %s", ", ".join(unknown))
         values |= {field.name: getattr(self, field.name) for field in fields(Settings) if field.name not in values}
         return Settings(**values).override(overrides | {"voice_id": voice_id})
 
@@ -429,7 +460,15 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         finally:
             await reading.aclose()
 
-    def _words(self, settings: Settings) -> ReplyWords | None:
+    def _reply_log(self, settings: Settings) -> Log:
+        self._spoken += 1
+        route = asked_route(settings)
+        reply_id = f"{self._id}-{self._spoken}"
+        return self._log.bind(
+            reply_id, reply_id=reply_id, model=route.model, voice_id=route.voice_id, route=route.path
+        )
+
+    def _words(self, settings: Settings, log: Log) -> ReplyWords | None:
         if not settings.word_timestamps:
             return None
         return ReplyWords(
@@ -437,10 +476,18 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             lambda event: self.emit("word_spoken", event),
             speed=settings.speed,
             timing=self.timing,
+            log=log,
         )
 
     def _reply(
-        self, text: ReplyText, player: Player, settings: Settings, words: ReplyWords | None, *, emits: bool
+        self,
+        text: ReplyText,
+        player: Player,
+        settings: Settings,
+        words: ReplyWords | None,
+        log: Log,
+        *,
+        emits_errors: bool,
     ) -> ReplyDriver:
         # What nobody hears yet may be stored (`TTSAudioCache`): the end of each segment must be told, not guessed.
         joined = player.remaining is not None
@@ -453,17 +500,20 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             rate=settings.sample_rate,
             speed=settings.speed,
             timing=self.timing,
+            route=asked_route(settings),
+            log=log,
             words=words,
-            on_failure=self._tell_failure if emits else None,
+            on_failure=partial(self._tell_failure, log) if emits_errors else None,
             run_alone_until=self._run_alone_until,
             on_refused=self._make_way,
+            on_end=partial(self.emit, "metrics") if player.remaining is not None else None,
         )
         if self._paused:
             reply.pause()
         return reply
 
-    def _tell_failure(self, error: SmallestAIError) -> None:
-        logger.error("Smallest AI: a reply has failed: %s", error)
+    def _tell_failure(self, log: Log, error: SmallestAIError) -> None:
+        log.error("a reply has failed: %s", error, extra={"request_ids": error.request_id or ""})
         self.emit("error", str(error))
 
     def _make_way(self, run_alone_until: float) -> None:

@@ -225,7 +225,10 @@ async def test_the_reason_of_an_idle_failure_is_in_the_log(caplog: pytest.LogCap
         await asyncio.sleep(5.0)
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert any("the idle connection is gone: The server closed the connection" in message for message in said)
-    assert any("no connection could be made ready: Could not open the WebSocket" in message for message in said)
+    assert any(
+        "no connection on route /lightning-v3.1/get_speech/stream: Could not open the WebSocket" in message
+        for message in said
+    )
 
 
 @in_virtual_time

@@ -78,6 +78,8 @@ async def speak(service: Service, http: web.Request, model: Model | None, *, eve
         events: Whether to answer with server-sent events.
     """
     headers = {"X-Request-Id": service.next_id("req"), "X-Session-Id": service.next_id("session")}
+    if http.headers.get("x-expire-content") == "true":
+        headers["x-content-expiry"] = service.settings.content_expiry
     try:
         body = json.loads(await http.read())
     except ValueError:

@@ -52,6 +52,7 @@ class Settings:
             buffered, before they are released together; a longer ``max_buffer_delay_ms`` holds.
         mismatched_voices: Whether a voice of another model's pool is ``"spoken"`` or ``"refused"``; a voice that
             no model has is refused.
+        content_expiry: What HTTP answers to ``x-expire-content: true``.
         retired: Model id to how its routes answer: a status, or ``"MODEL_DEPRECATED"``.
         fault: Asked once for each request as it arrives: what goes wrong with it.
         handshake: Asked for each WebSocket handshake: a status to refuse it with, ``"hang"`` to never
@@ -81,6 +82,7 @@ class Settings:
     context_ids: Literal["release", "connection"] = "release"
     merge_within: float = 0.001
     mismatched_voices: Literal["spoken", "refused"] = "spoken"
+    content_expiry: Literal["applied", "not-entitled", "unavailable"] = "applied"
     retired: Mapping[str, int | str] = field(default_factory=dict)
     fault: Callable[[SpeechRequest], Fault | Sequence[Fault] | None] | None = None
     handshake: Callable[[Connection], int | Literal["hang"] | CloseAfter | None] | None = None

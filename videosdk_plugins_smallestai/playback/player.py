@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ..framework import SAMPLE_WIDTH
+from ..log import Log
 from .playhead import Playhead
 from .resampler import Resampler
 from .sinks import Sink
 
 __all__ = ["Follower", "Player"]
-
-logger = logging.getLogger(__name__)
 
 
 class Follower(Protocol):
@@ -37,6 +35,7 @@ class Player:
             `CancelledError` of its own too; only the cancellation of the current task is passed on.
         heard: Whether somebody listens while it plays, so that time passes for the audio.
         words: Told of the first byte, and of how much audio has gone out.
+        log: That of the reply.
 
     Attributes:
         first_audio_at: When the first byte went out, by the loop's clock; ``None`` before.
@@ -50,12 +49,14 @@ class Player:
         on_first_audio: Callable[[], Awaitable[None]] | None = None,
         heard: bool = True,
         words: Follower | None = None,
+        log: Log | None = None,
     ) -> None:
         self.first_audio_at: float | None = None
         self._sink = sink
         self._on_first_audio = on_first_audio
         self._heard = heard
         self._words = words
+        self._log = log or Log()
         self._clock = asyncio.get_running_loop().time
         self._playhead = Playhead(self._clock)
         self._half_sample = b""
@@ -164,4 +165,4 @@ class Player:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise  # it is the reply that is cancelled
-            logger.exception("Smallest AI: the first-audio callback failed; the audio is played all the same")
+            self._log.exception("the first-audio callback failed; the audio is played all the same")

@@ -12,13 +12,19 @@ __all__ = ["conceal", "without_secret", "without_speech"]
 TELLING_RUN = 12
 """Characters that a message must share with a text, or with a key, to have them replaced: fewer are coincidence."""
 
+TELLING_KEY = 8
+"""Characters of the shortest key that is replaced. Real ones have some forty."""
+
 TELLING_TEXT = 6
 """Characters of the shortest text that is replaced as a whole: messages use words such as ``voice`` themselves."""
 
 
 def without_secret(text: str, secret: str) -> str:
-    """A text with the API key replaced, as it is and as it would stand in JSON; a good part of a key as well."""
-    if not secret:
+    """A text with the API key replaced, as it is and as it would stand in JSON; a good part of a key as well.
+
+    A key of fewer than `TELLING_KEY` characters is not looked for: it is no real one, and may be a common word.
+    """
+    if len(secret) < TELLING_KEY:
         return text
     text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
     return _without_runs(text, [secret], "***") if len(secret) > TELLING_RUN else text

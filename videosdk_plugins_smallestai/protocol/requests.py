@@ -32,6 +32,7 @@ def _unified_fields(s: Settings) -> dict[str, Any]:
         "math_notation": s.math_notation,
         "content_filter": s.content_filter and {"enabled": True, "action": s.content_filter},
         "pronunciation_dicts": s.pronunciation_dicts and list(s.pronunciation_dicts),
+        "session_id": s.session_id,
     }
     return {name: value for name, value in optional.items() if value is not None}
 

@@ -6,25 +6,24 @@ Nothing else calls the machine.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import SmallestAIError
+from ..log import Log
 from ..playback.player import Player
 from ..playback.sinks import FRAME_SECONDS
 from ..text.segmenter import ReplyText
 from ..timing import Timing
-from ..transport.base import ReplyTransport
+from ..transport.base import Audio, Opened, ReplyTransport, Route
 from ..words.reply_words import ReplyWords
 from . import effects as fx
 from .feeds import Inbox, Reader
 from .machine import ReplyMachine
+from .metrics import ReplyMeter, ReplyMetrics, log_reply
 
 __all__ = ["ReplyDriver"]
-
-logger = logging.getLogger(__name__)
 
 SAMPLE_WIDTH = 2
 """Bytes of a sample: the service sends 16-bit PCM."""
@@ -43,10 +42,13 @@ class ReplyDriver:
         rate: Sample rate of the service's audio, in Hz.
         speed: How fast the voice speaks.
         timing: The waits.
+        route: The one that the settings ask for.
+        log: That of the reply.
         words: Tells the reply's words as they are heard; ``None`` where nobody wants them.
         on_failure: Called at once with the error, before it is raised.
         run_alone_until: Until then, by the loop's clock, the account allows no request beside another.
         on_refused: Called when the account refuses a request for being too many, with such a time.
+        on_end: Called once with the figures of the reply, however it ends.
     """
 
     def __init__(
@@ -58,10 +60,13 @@ class ReplyDriver:
         rate: int,
         speed: float,
         timing: Timing,
+        route: Route,
+        log: Log | None = None,
         words: ReplyWords | None = None,
         on_failure: Callable[[SmallestAIError], None] | None = None,
         run_alone_until: float = -math.inf,
         on_refused: Callable[[float], None] | None = None,
+        on_end: Callable[[ReplyMetrics], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(self._loop)
@@ -70,7 +75,7 @@ class ReplyDriver:
         self._words = words
         self._timing = timing
         self._bytes_per_second = rate * SAMPLE_WIDTH
-        self._callbacks = (on_failure, on_refused)
+        self._callbacks = (on_failure, on_refused, on_end)
         self._machine = ReplyMachine(
             units_per_second=self._bytes_per_second, speed=speed, timing=timing, run_alone_until=run_alone_until
         )
@@ -80,7 +85,8 @@ class ReplyDriver:
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._stopped = False
         self._lingers = False
-        self._log = _Log(self._loop.time())
+        self._meter = ReplyMeter(route, self._loop.time())
+        self._log = log or Log()
 
     async def run(self) -> None:
         """Speak. Returns when all audio has gone to the player's sink, or at once after `stop`.
@@ -121,8 +127,8 @@ class ReplyDriver:
         if self._words is not None:
             self._words.stop()
         if not self._ended.done():
-            self._log.line("reply, stopped", self._player)
             self._ended.set_result(None)
+            self._tell_figures(None, cancelled=True)
         if self._work is not None and not self._work.done():
             for effect in self._machine.handle(fx.Interrupted(), now=self._loop.time(), buffered=0.0):
                 if isinstance(effect, fx.Abandon):
@@ -187,13 +193,17 @@ class ReplyDriver:
                 if event is _FILL:
                     await self._player.finish()
                     continue
+                if isinstance(event, Audio):
+                    self._meter.heard(event.stream, event.server_id, self._loop.time())
+                elif isinstance(event, Opened):
+                    self._meter.opened(event)
                 effects = self._machine.handle(event, now=self._loop.time(), buffered=self._player.remaining)
                 for effect in effects:
                     await self._carry_out(effect)
         except Exception:
             if not self._ended.done():
                 raise
-            logger.exception("Smallest AI: late audio could not be played")
+            self._log.exception("late audio could not be played")
         finally:
             self._set_timer(None)
             self._inbox.close()
@@ -201,8 +211,8 @@ class ReplyDriver:
             await self._reader.aclose()
             self._lingers = False
             if self._machine.dropped:
-                logger.warning(
-                    "Smallest AI: %.2f s of audio came too late to be played: the server had neither said that the "
+                self._log.warning(
+                    "%.2f s of audio came too late to be played: the server had neither said that the "
                     "segment goes on nor that it was complete, and the next one had begun",
                     self._machine.dropped / self._bytes_per_second,
                 )
@@ -213,7 +223,7 @@ class ReplyDriver:
         if isinstance(effect, fx.Play):
             if self._words is not None:
                 self._words.add_audio(effect.segment, self._seconds(len(effect.audio)))
-            await self._player.write(bytes(effect.audio))
+            await self._play(effect)
             if self._ended.done():
                 self._set_timer(self._loop.time() + self._timing.silence, _FILL)
         elif isinstance(effect, fx.WakeAt):
@@ -228,12 +238,20 @@ class ReplyDriver:
         elif isinstance(effect, fx.Emit):
             if (on_failure := self._callbacks[0]) is not None:
                 on_failure(effect.error)
+        elif isinstance(effect, fx.SendsAgain):
+            self._log.info("asking again after a fault: %s", effect.reason)
         elif isinstance(effect, fx.Begin | fx.End | fx.Restart | fx.PlaceWord | fx.FillFrame):
             await self._tell_playback(effect)
         elif isinstance(effect, fx.Done | fx.Fail):
             await self._end(effect)
         else:
             self._call_transport(effect)
+
+    async def _play(self, effect: fx.Play) -> None:
+        gaps = len(self._player.gaps)
+        await self._player.write(bytes(effect.audio))
+        if len(self._player.gaps) > gaps:
+            self._meter.silence(effect.segment, self._player.gaps[-1], self._loop.time())
 
     async def _tell_playback(self, effect: fx.Effect) -> None:
         words = self._words
@@ -244,13 +262,12 @@ class ReplyDriver:
             if words is not None:
                 words.end(effect.segment)
         elif isinstance(effect, fx.Begin):
-            self._log.segments += 1
             if effect.new_sample:
                 self._player.end_segment()
             if words is not None:
                 words.begin(effect.segment, effect.text, effect.lead, self._seconds(effect.at))
         elif isinstance(effect, fx.Restart):
-            self._log.resumes += 1
+            self._meter.resumed()
             if words is not None:
                 words.restart(effect.segment)
         elif isinstance(effect, fx.PlaceWord) and words is not None:
@@ -266,7 +283,8 @@ class ReplyDriver:
     def _call_transport(self, effect: fx.Effect) -> None:
         transport = self._transport
         if isinstance(effect, fx.Send):
-            transport.send(effect.stream, effect.text, joined=effect.joined)
+            request_id = transport.send(effect.stream, effect.text, joined=effect.joined)
+            self._meter.sent(effect.stream, effect.segment, effect.text, request_id, self._loop.time())
         elif isinstance(effect, fx.Open):
             transport.open()
         elif isinstance(effect, fx.CloseStream):
@@ -292,14 +310,21 @@ class ReplyDriver:
             self._lingers = effect.lingers
             if effect.lingers:
                 self._transport.linger()
-            self._log.line("reply", self._player)
             self._ended.set_result(None)
+            self._tell_figures(None)
         else:
-            self._log.line("reply, failed", self._player)
             if isinstance(effect.error, SmallestAIError):
                 effect.error.unspoken = effect.unspoken
             self._ended.set_exception(effect.error)
             self._ended.exception()  # retrieved, so that asyncio does not warn where `run` was cancelled
+            self._tell_figures(effect.error)
+
+    def _tell_figures(self, error: BaseException | None, *, cancelled: bool = False) -> None:
+        player = self._player
+        told = self._meter.metrics(player.first_audio_at, player.seconds, cancelled=cancelled, error=error)
+        log_reply(self._log, self._meter.route, told)
+        if (on_end := self._callbacks[2]) is not None:
+            on_end(told)
 
     def _seconds(self, size: int) -> float:
         return size / self._bytes_per_second
@@ -317,26 +342,3 @@ class ReplyDriver:
         else:
             self._timer = None
             self._inbox.put(event)
-
-
-class _Log:
-    """Collects the figures of a reply's line in the log, and writes it."""
-
-    def __init__(self, started_at: float) -> None:
-        self.segments = 0
-        self.resumes = 0
-        self._started_at = started_at
-
-    def line(self, what: str, player: Player) -> None:
-        """Write it."""
-        first = player.first_audio_at
-        logger.debug(
-            "Smallest AI: %s: first audio %s, %d segments, %.2f s of audio, %d gaps (%.2f s), %d resumes",
-            what,
-            "none" if first is None else f"{first - self._started_at:.3f} s",
-            self.segments,
-            player.seconds,
-            len(player.gaps),
-            sum(player.gaps),
-            self.resumes,
-        )

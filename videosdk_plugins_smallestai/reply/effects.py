@@ -34,6 +34,7 @@ __all__ = [
     "Release",
     "Restart",
     "Send",
+    "SendsAgain",
     "Started",
     "StopText",
     "Superseded",
@@ -270,6 +271,17 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class SendsAgain:
+    """A fault is being mended: what it has cost will be sent again.
+
+    Attributes:
+        reason: The fault.
+    """
+
+    reason: SmallestAIError
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
     """The reply fails: tell it. `Fail` follows when the caller's text has let go."""
 
@@ -303,5 +315,5 @@ class Done:
 Effect = (
     Open | MoveOn | Send | CloseStream | Drop | Abandon | Ping | Release | TakeText | StopText | Begin | Play |
     Restart
-    | PlaceWord | End | FillFrame | WakeAt | Refused | Emit | Fail | Done
+    | PlaceWord | End | FillFrame | WakeAt | Refused | SendsAgain | Emit | Fail | Done
 )  # fmt: skip

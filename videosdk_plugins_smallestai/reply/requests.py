@@ -209,6 +209,7 @@ class Requests:
         if delay is None:
             return policy.first or error
         self.line.lost(step.now + delay)
+        step.do(fx.SendsAgain(error))
         return None
 
     def failed(self, event: Failed, step: Step) -> None:
@@ -244,6 +245,7 @@ class Requests:
         if segment.tape.policy.delay(error, new_audio=False) is None:
             segment.fail(error)
             return
+        step.do(fx.SendsAgain(error))
         if stream.joined:
             self._alone_until = math.inf
         self._drop([stream], step)
@@ -299,6 +301,8 @@ class Requests:
                 self._charge(lost[0], error, step.now, new_audio=streams[0].brought)
             else:  # nobody knows for whom they were lost
                 policy.note(error)
+        if all(segment.error is None for segment in lost):
+            step.do(fx.SendsAgain(error))
 
     def _charge(self, segment: Segment, error: SmallestAIError, now: float, *, new_audio: bool) -> None:
         delay = segment.tape.policy.delay(error, new_audio=new_audio)

@@ -20,6 +20,7 @@ __all__ = [
     "Opened",
     "Pong",
     "ReplyTransport",
+    "Route",
     "Traits",
     "TransportEvent",
     "Word",
@@ -56,11 +57,37 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """What a reply is spoken by.
+
+    Attributes:
+        transport: ``"websocket"`` or ``"http"``.
+        path: Below the base URL.
+        model: The id of the model.
+        voice_id: The voice.
+    """
+
+    transport: str
+    path: str
+    model: str
+    voice_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
-    """The service is there: requests can be sent. Answers `ReplyTransport.open`."""
+    """The service is there: requests can be sent. Answers `ReplyTransport.open`.
+
+    Attributes:
+        traits: How it serves requests.
+        habits: What it was seen to do.
+        route: What speaks.
+        reused: Whether there was an open connection.
+    """
 
     traits: Traits
     habits: Habits = field(default_factory=Habits)
+    route: Route | None = None
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +182,16 @@ class ReplyTransport(Protocol):
         ``connection_lost``, each `abandon` and each `move_on`, before the next `send`.
         """
 
-    def send(self, stream: int, text: str, *, joined: bool) -> None:
+    def send(self, stream: int, text: str, *, joined: bool) -> str | None:
         """Have a text spoken. To be called after `Opened`.
 
         Args:
             stream: A new number, or with ``joined`` that of the context to which the text is the next fragment.
             text: At most 250 characters. With ``joined`` it is sent as it is, white space included.
             joined: Whether the stream is a context.
+
+        Returns:
+            The id under which it is sent, on routes where requests have one.
         """
 
     def close_stream(self, stream: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
 from functools import partial
@@ -20,10 +19,9 @@ from .base import Audio, Complete, Failed, Habits, Pong, TransportEvent, Word
 from .demultiplexing import Demultiplexer
 from .outbox import BROKEN, Outbox
 from .pings import Pings
+from .session import Session
 
 __all__ = ["Connection", "Listener"]
-
-logger = logging.getLogger(__name__)
 
 TEXT = aiohttp.WSMsgType.TEXT
 
@@ -37,7 +35,7 @@ class Connection:
     Args:
         socket: As aiohttp has opened it.
         path: The route that it is open on.
-        secret: The API key, to be kept out of messages.
+        session: Has the API key, to be kept out of messages, and the log.
         timing: When it is pinged, and how long its end may take.
         habits: What the server was seen to do on earlier connections of the route.
         on_end: Called once when nothing can be sent or received any more.
@@ -54,7 +52,7 @@ class Connection:
         self,
         socket: aiohttp.ClientWebSocketResponse,
         path: str,
-        secret: str,
+        session: Session,
         timing: Timing,
         on_end: Callable[[Connection], None],
         habits: Habits,
@@ -65,7 +63,8 @@ class Connection:
         self.reason: SmallestAIError | None = None
         self.idle_told = False
         self._socket = socket
-        self._secret = secret
+        self._secret = session.secret
+        self._log = session.log
         self._timing = timing
         self._on_end = on_end
         self._ended = asyncio.Event()
@@ -188,7 +187,7 @@ class Connection:
                 elif message.type is aiohttp.WSMsgType.PING:
                     self._outbox.put(partial(self._socket.pong, message.data))
         except Exception as mistake:
-            logger.exception("Smallest AI: the receive loop failed")
+            self._log.exception("the receive loop failed")
             self._break(ServerError(f"A message could not be processed ({type(mistake).__name__})"))
             return
         failure = self._socket.exception()
@@ -221,7 +220,7 @@ class Connection:
         elif isinstance(frame, ErrorFrame):
             self._fail(frame)
         elif isinstance(frame, NoticeFrame):
-            logger.debug("Smallest AI: %s", frame.text)
+            self._log.debug("%s", frame.text)
 
     def _fail(self, frame: ErrorFrame) -> None:
         if isinstance(frame.error, APIConnectionError):  # only the announcement of an idle close is of this type
@@ -234,7 +233,7 @@ class Connection:
         if streams:
             self._tell(Failed(streams, frame.error))
         else:
-            logger.debug("Smallest AI: an error of no open request: %s", frame.error)
+            self._log.debug("an error of no open request: %s", frame.error)
 
     def _give_up_indistinct(self) -> None:
         # A guess could mix their audio up. Sent again one by one, each is whole.

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import ModelRetiredError, SmallestAIError
+from ..models import resolve
 from ..settings import Settings
 from ..timing import Timing
-from .base import ReplyTransport, TransportEvent
+from .base import ReplyTransport, Route, TransportEvent
 from .http import HttpTransport
 from .keeper import Keeper
 from .session import Session
 from .succession import ModelChoice, Succession
 from .websocket import WebSocketTransport, websocket_path
 
-__all__ = ["make_transport", "prewarm"]
+__all__ = ["asked_route", "make_transport", "prewarm"]
 
 
 def make_transport(
@@ -44,13 +45,24 @@ def make_transport(
     return HttpTransport(session, choice, timing, post)
 
 
+def asked_route(settings: Settings) -> Route:
+    """The route that settings ask for; another one may speak in its place, should it be gone."""
+    model = resolve(settings.model)
+    if settings.enable_streaming:
+        return Route("websocket", model.websocket or "", settings.model, settings.voice_id)
+    return Route("http", model.http, settings.model, settings.voice_id)
+
+
 async def prewarm(session: Session, keeper: Keeper, succession: Succession, settings: Settings) -> None:
-    """Have a WebSocket ready for the first reply. Over HTTP there is nothing to do.
+    """Have a connection ready for the first reply.
 
     Raises:
         SmallestAIError: It cannot be opened.
     """
     if not settings.enable_streaming:
+        error = await session.reach()
+        if error is not None:
+            raise error
         return
     choice = ModelChoice(settings, succession, session.base_url)
     while (error := await _prepare(keeper, choice)) is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import aiohttp
 
@@ -17,14 +17,12 @@ from ..protocol.redaction import conceal
 from ..protocol.requests import http_body
 from ..settings import Settings
 from ..timing import Timing
-from .base import Accepted, Audio, Complete, Failed, Opened, Pong, Traits, TransportEvent
+from .base import Accepted, Audio, Complete, Failed, Opened, OpenFailed, Pong, Route, Traits, TransportEvent
 from .events import Events
 from .session import Session, retry_after
 from .succession import ModelChoice
 
 __all__ = ["HttpTransport"]
-
-logger = logging.getLogger(__name__)
 
 ERROR_BODY_LIMIT = 64 * 1024
 """Bytes that are read of a refusal's body."""
@@ -50,22 +48,39 @@ class HttpTransport:
         self._session = session
         self._choice = choice
         self._timing = timing
+        self._log = session.log
         self._events = Events(post)
+        self._reaching: asyncio.Task[None] | None = None
         self._asking: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._texts: list[str] = []
 
     def open(self) -> None:
-        """See `ReplyTransport.open`. A POST brings its own connection."""
-        self._events.post_soon(Opened(Traits(ends_told=True)))
+        """See `ReplyTransport.open`."""
+        if self._session.warm:
+            self._events.post_soon(self._opened(reused=True))
+        else:
+            self._reaching = self._spawn(self._reach())
+
+    async def _reach(self) -> None:
+        error = await self._session.reach()
+        self._events.post(self._opened(reused=False) if error is None else OpenFailed(self._choice.explain(error)))
+
+    def _opened(self, *, reused: bool) -> Opened:
+        settings = self._choice.settings
+        route = Route("http", self._choice.model.http, settings.model, settings.voice_id)
+        return Opened(Traits(ends_told=True), route=route, reused=reused)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def send(self, stream: int, text: str, *, joined: bool) -> None:
         """See `ReplyTransport.send`."""
         self._texts.append(text)
-        task = asyncio.ensure_future(self._ask(stream, text))
-        self._asking[stream] = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._asking[stream] = self._spawn(self._ask(stream, text))
 
     def close_stream(self, stream: int) -> None:
         """See `ReplyTransport.close_stream`. There are no contexts here."""
@@ -79,6 +94,8 @@ class HttpTransport:
     def abandon(self) -> None:
         """See `ReplyTransport.abandon`."""
         self._events.clear()
+        if self._reaching is not None:
+            self._reaching.cancel()
         for stream in list(self._asking):
             self.drop(stream)
 
@@ -108,7 +125,7 @@ class HttpTransport:
         try:
             error = await post.ask(stream, text)
         except Exception as mistake:
-            logger.exception("Smallest AI: receiving an answer failed")
+            self._log.exception("receiving an answer failed")
             error = ServerError(f"An answer could not be processed ({type(mistake).__name__})")
         if self._asking.get(stream) is not asyncio.current_task():
             return  # dropped while it ended
@@ -172,6 +189,7 @@ class _Post:
             return self._session.translate(failure, "request speech")
 
     async def _receive(self, response: aiohttp.ClientResponse, *, sse: bool) -> SmallestAIError | None:
+        self._session.answered(response)
         self.server_id = self._session.request_id(response)
         if 300 <= response.status < 400:
             return self._session.redirected(response.status, response.headers.get("Location"), self.server_id)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 
 from ..errors import APIConnectionError, DroppedError, SmallestAIError
+from ..log import Log
 from ..timing import Timing
 from .base import Habits
 from .connection import Connection
 from .session import Session
 
 __all__ = ["Backoff", "Keeper"]
-
-logger = logging.getLogger(__name__)
 
 
 class Keeper:
@@ -35,6 +33,7 @@ class Keeper:
     def __init__(self, session: Session, timing: Timing, max_age: float) -> None:
         self.max_age = max_age
         self._session = session
+        self._log = session.log
         self._timing = timing
         self._path = ""  # of the newest reply
         self._idle: Connection | None = None
@@ -43,7 +42,7 @@ class Keeper:
         self._opening: dict[asyncio.Task[Connection], str] = {}
         self._serving: dict[asyncio.Task[None], Connection] = {}
         self._habits: dict[str, Habits] = {}
-        self._backoff = Backoff(timing)
+        self._backoff = Backoff(timing, session.log)
         self._warm_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -90,6 +89,11 @@ class Keeper:
             )
         self._lend(connection, ahead=ahead)
         return connection
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is open."""
+        return any(connection.usable for connection in self._serving.values())
 
     def linger(self, connection: Connection) -> None:
         """Have another connection ready: the next reply may come before this one is given back."""
@@ -209,7 +213,7 @@ class Keeper:
         socket = await self._session.connect(path)
         # A barge-in costs the connection: what is known of the server must outlast it.
         habits = self._habits.setdefault(path, Habits())
-        connection = Connection(socket, path, self._session.secret, self._timing, self._ended, habits)
+        connection = Connection(socket, path, self._session, self._timing, self._ended, habits)
         serving = asyncio.ensure_future(connection.run())
         self._serving[serving] = connection
         serving.add_done_callback(self._served)
@@ -222,27 +226,26 @@ class Keeper:
         waiting = next((w for p, w in self._waiting if p == path and not w.done()), None)
         error = task.exception()
         if error is None:
-            logger.debug("Smallest AI: connected, route %s", path)
+            self._log.debug("connected, route %s", path)
             if waiting is not None:
                 waiting.set_result(task.result())
             else:
                 self._keep(task.result())
             return
         if not isinstance(error, SmallestAIError):
-            logger.error("Smallest AI: opening a connection failed", exc_info=error)
+            self._log.error("opening a connection failed", exc_info=error)
             error = APIConnectionError(f"The connection could not be opened ({type(error).__name__})")
+        self._log.debug("no connection on route %s: %s", path, error)
         self._backoff.fail(_now(), error)
         if waiting is not None:
             waiting.set_exception(error)
-        else:
-            logger.debug("Smallest AI: no connection could be made ready: %s", error)
         self._arrange()
 
     def _ended(self, connection: Connection) -> None:
         self._lent.pop(connection, None)
         if connection is self._idle:
             self._idle = None
-            logger.debug("Smallest AI: the idle connection is gone: %s", connection.reason)
+            self._log.debug("the idle connection is gone: %s", connection.reason)
         self._backoff.lose(_now(), connection)
         self._arrange()
 
@@ -250,7 +253,7 @@ class Keeper:
         del self._serving[task]
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            logger.error("Smallest AI: serving a connection failed", exc_info=error)
+            self._log.error("serving a connection failed", exc_info=error)
 
 
 class Backoff:
@@ -261,10 +264,11 @@ class Backoff:
         hopeless: Whether it would be refused again: the service has refused the newest for good.
     """
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, log: Log) -> None:
         self.not_before = 0.0
         self.hopeless = False
         self._timing = timing
+        self._log = log
         self._failures = 0  # since a connection was of use
         self._told: str | None = None
 
@@ -308,7 +312,7 @@ class Backoff:
         told = str(reason)
         if self._failures and told != self._told:
             self._told = told
-            logger.warning("Smallest AI: the service closes each connection soon after it was opened: %s", told)
+            self._log.warning("the service closes each connection soon after it was opened: %s", told)
 
 
 def _given_up() -> APIConnectionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import re
 from types import SimpleNamespace
@@ -12,17 +13,26 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from ..errors import APIConnectionError, APITimeoutError, SmallestAIError
+from ..log import Log
 from ..protocol import error_mapping
 from ..protocol.redaction import without_secret
 from ..timing import Timing
 from . import network
 
-__all__ = ["Session", "find_key", "retry_after"]
+__all__ = ["DEFAULT_URL", "Session", "find_base_url", "find_key", "retry_after"]
 
-logger = logging.getLogger(__name__)
+DEFAULT_URL = "https://api.smallest.ai/waves/v1"
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes of one message. The largest real ones carry a second of audio, about 120 kB."""
+
+
+KEPT = 60.0
+"""Seconds for which an idle HTTP connection stays in the pool; a service that closes it sooner is noticed."""
+
+REUSED_WITHIN = 10.0
+"""Seconds after an answer within which there is surely a connection in the pool of a caller's session too, which
+by default keeps one for 15 s."""
 
 
 class Session:
@@ -33,9 +43,12 @@ class Session:
         api_key: The key, sent as a bearer token.
         timing: How long a handshake may take.
         callers_session: A session that the caller owns; it is used and never closed.
+        log: That of the object.
+        expire_content: Ask the service to delete the texts after seven days.
 
     Attributes:
         base_url: Without a slash at its end.
+        log: As given.
         secret: The key.
 
     Raises:
@@ -48,17 +61,24 @@ class Session:
         api_key: str,
         timing: Timing,
         callers_session: aiohttp.ClientSession | None = None,
+        log: Log | None = None,
+        *,
+        expire_content: bool = False,
     ) -> None:
         self.base_url = _check_url(base_url)
+        self.log = log or Log()
         self._timing = timing
         if not re.fullmatch(r"[\x21-\x7e]+", api_key):
             raise ValueError("api_key must be printable ASCII without white space (it is sent in a header)")
         self.secret = api_key
         self._callers_session = callers_session
         self._session: aiohttp.ClientSession | None = None
+        self._answered_at = -math.inf
+        self._expire_content = expire_content
+        self._expiry: str | None = None
         host = urlsplit(self.base_url).hostname or ""
         if self.base_url.startswith("http:") and not network.is_loopback(host):
-            logger.warning("Smallest AI: the API key and all text go to %s unencrypted: use https", self.base_url)
+            self.log.warning("the API key and all text go to %s unencrypted: use https", self.base_url)
 
     def __repr__(self) -> str:
         return f"Session({self.base_url!r})"
@@ -66,7 +86,8 @@ class Session:
     @property
     def headers(self) -> dict[str, str]:
         """The headers that every request and handshake carries."""
-        return {"Authorization": f"Bearer {self.secret}"}
+        expiry = {"x-expire-content": "true"} if self._expire_content else {}
+        return {"Authorization": f"Bearer {self.secret}"} | expiry
 
     def client(self) -> aiohttp.ClientSession:
         """The caller's session, or one that is made at its first use and again after a close.
@@ -84,7 +105,8 @@ class Session:
 
     def _make_session(self) -> aiohttp.ClientSession:
         secure = self.base_url.startswith("https:")
-        connector = aiohttp.TCPConnector(ssl=network.trusted_authorities()) if secure else None
+        authorities = network.trusted_authorities() if secure else True
+        connector = aiohttp.TCPConnector(ssl=authorities, keepalive_timeout=KEPT)
         return aiohttp.ClientSession(connector=connector, trace_configs=[_follows_no_redirect()])
 
     def proxy(self, url: str) -> str | None:
@@ -103,6 +125,48 @@ class Session:
         except ValueError as wrong:
             reason = str(wrong)
         raise APIConnectionError(f"{reason}. Correct it, or list the host in NO_PROXY", opening=True)
+
+    @property
+    def warm(self) -> bool:
+        """Whether there is an open connection for the next POST, as far as is known."""
+        window = KEPT if self._callers_session is None else REUSED_WITHIN
+        return asyncio.get_running_loop().time() < self._answered_at + window
+
+    def answered(self, response: aiohttp.ClientResponse) -> None:
+        """An answer has come over HTTP: its connection goes back to the pool."""
+        self._answered_at = asyncio.get_running_loop().time()
+        expiry = response.headers.get("x-content-expiry")
+        if self._expire_content and expiry is not None and expiry != self._expiry:
+            self._expiry = expiry
+            level = logging.INFO if expiry == "applied" else logging.WARNING
+            self.log.log(level, "expire_content=True: the service says %r", expiry[: error_mapping.ID_LIMIT])
+
+    async def reach(self) -> SmallestAIError | None:
+        """Have an open connection for the next POST. Any answer to a `HEAD` will do, and it costs nothing.
+
+        Returns:
+            Why the service is not there. What is wrong with a connection that was made is for the POST to find out.
+        """
+        try:
+            async with (
+                asyncio.timeout(self._timing.connect),
+                self.client().head(
+                    self.base_url,
+                    proxy=self.proxy(self.base_url),
+                    raise_for_status=False,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                await response.read()
+        except TimeoutError:
+            return APITimeoutError(f"Connecting took longer than {self._timing.connect:g} s. Check the network")
+        except SmallestAIError as error:
+            return error
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as failure:
+            refused = self.translate(failure, "reach the service")
+            return refused if refused.opening else None
+        self.answered(response)
+        return None
 
     async def connect(self, path: str) -> aiohttp.ClientWebSocketResponse:
         """Open a WebSocket.
@@ -198,10 +262,12 @@ class Session:
         if self._session is not None:
             self._session.detach()
             self._session = None
+        self._answered_at = -math.inf
 
     async def aclose(self) -> None:
         """Close the session that was made here. It is made anew when it is needed again."""
         session, self._session = self._session, None
+        self._answered_at = -math.inf
         if session is not None:
             await session.close()
 
@@ -252,6 +318,11 @@ def find_key(api_key: str | None) -> str:
             "SmallestAI API key required: pass api_key=..., or set the environment variable SMALLEST_API_KEY"
         )
     return key.strip()
+
+
+def find_base_url() -> str:
+    """The base URL where none is given: the environment's ``SMALLEST_BASE_URL``, else the public service's."""
+    return os.environ.get("SMALLEST_BASE_URL", "").strip() or DEFAULT_URL
 
 
 def retry_after(header: str | None) -> float | None:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 from .. import models
 from ..errors import InvalidRequestError, ModelRetiredError, SmallestAIError
+from ..log import Log
 from ..models import Model
 from ..settings import Settings
 
 __all__ = ["ModelChoice", "Succession"]
-
-logger = logging.getLogger(__name__)
 
 PRO_VOICE_FOR = {models.STANDARD_VOICE: "blake"}
 """The nearest voice of the Pro catalogue, where it has none of that name. Else it is the Pro default."""
 
 
 class Succession:
-    """What one instance has found out about retired models. The user's ``model`` attribute never changes."""
+    """What one instance has found out about retired models. The user's ``model`` attribute never changes.
 
-    def __init__(self) -> None:
+    Args:
+        log: That of the object.
+    """
+
+    def __init__(self, log: Log | None = None) -> None:
+        self._log = log or Log()
         self._speaks: dict[str, str] = {}
         self._told: set[tuple[str, ...]] = set()
 
@@ -39,14 +42,14 @@ class Succession:
         self._speaks[asked.model] = speaking.model
         if speaking.model != asked.model:
             self._tell(
-                "Smallest AI: model %r is retired; %r speaks instead. Pass model=%r",
+                "model %r is retired; %r speaks instead. Pass model=%r",
                 asked.model,
                 speaking.model,
                 speaking.model,
             )
         if speaking.voice_id != asked.voice_id:
             self._tell(
-                "Smallest AI: model %r has no voice %r; %r speaks instead. Pass voice_id= with a voice of its "
+                "model %r has no voice %r; %r speaks instead. Pass voice_id= with a voice of its "
                 "catalogue, or a cloned voice",
                 speaking.model,
                 asked.voice_id,
@@ -56,7 +59,7 @@ class Succession:
     def _tell(self, *message: str) -> None:
         if message not in self._told:
             self._told.add(message)
-            logger.warning(*message)
+            self._log.warning(*message)
 
 
 class ModelChoice:
@@ -95,6 +98,7 @@ class ModelChoice:
             The same error, with the successor to `move_on` to where there is one; or one that names the base URL,
             where the routes of the whole chain are missing.
         """
+        error.model, error.voice_id = self.settings.model, self.settings.voice_id
         if not isinstance(error, ModelRetiredError):
             return error
         self._all_plain_404 &= error.status == 404 and not error.told

@@ -28,7 +28,7 @@ from ..errors import APIConnectionError, DroppedError, SmallestAIError
 from ..models import Model
 from ..protocol import requests
 from ..protocol.redaction import conceal
-from .base import Audio, Complete, Failed, Opened, OpenFailed, Pong, Traits, TransportEvent
+from .base import Audio, Complete, Failed, Opened, OpenFailed, Pong, Route, Traits, TransportEvent
 from .connection import Connection
 from .events import Events
 from .keeper import Keeper
@@ -83,6 +83,7 @@ class WebSocketTransport:
         self._own: dict[int, Connection] = {}  # of streams that have one each
         self._taking: dict[int, asyncio.Task[None]] = {}  # one for such a stream
         self._contexts: dict[int, str] = {}
+        self._request_ids: dict[int, str] = {}
         self._pinged: Connection | None = None
         self._texts: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,22 +96,27 @@ class WebSocketTransport:
             self._leave_connection()
             connection = self._keeper.take_idle(self._path, ahead=not self._traits.shared)
         if connection is not None:
-            self._events.post_soon(self._have(connection))
+            self._events.post_soon(self._have(connection, reused=True))
         else:
             self._opening = self._spawn(self._open())
 
-    def send(self, stream: int, text: str, *, joined: bool) -> None:
+    def send(self, stream: int, text: str, *, joined: bool) -> str:
         """See `ReplyTransport.send`."""
         self._texts.append(text)
-        if not self._traits.shared:
+        request_id = self._request_ids.setdefault(stream, uuid.uuid4().hex)
+        if self._traits.shared:
+            self._send_on_shared(stream, text, joined=joined)
+        else:
             self._send_on_its_own(stream, text)
-            return
+        return request_id
+
+    def _send_on_shared(self, stream: int, text: str, *, joined: bool) -> None:
         connection = self._connection
         if connection is None or not connection.usable:
             error = APIConnectionError("The connection broke before a request could be sent")
             self._events.post_soon(Failed((stream,), error, connection_lost=True))
         elif joined:
-            context_id = self._contexts.setdefault(stream, uuid.uuid4().hex)
+            context_id = self._contexts.setdefault(stream, self._request_ids[stream])
             body = requests.fragment_body(self._choice.settings, text, context_id, context_id)
             connection.send_fragment(stream, body)
         else:
@@ -197,7 +203,7 @@ class WebSocketTransport:
         if isinstance(connection, SmallestAIError):
             self._events.post(OpenFailed(connection))
         else:
-            self._events.post(self._have(connection))
+            self._events.post(self._have(connection, reused=False))
 
     async def _take(self) -> Connection | SmallestAIError:
         try:
@@ -205,17 +211,19 @@ class WebSocketTransport:
         except SmallestAIError as error:
             return self._explain(error)
 
-    def _have(self, connection: Connection) -> Opened:
+    def _have(self, connection: Connection, *, reused: bool) -> Opened:
         if connection is not self._connection:
             self._connection = connection
             self._attach(connection)
-        return Opened(self._traits, connection.habits)
+        settings = self._choice.settings
+        route = Route("websocket", connection.path, settings.model, settings.voice_id)
+        return Opened(self._traits, connection.habits, route, reused)
 
     def _attach(self, connection: Connection) -> None:
         connection.attach(self._hear, self._choice.settings.sample_rate * SAMPLE_BYTES)
 
     def _request(self, connection: Connection, stream: int, text: str) -> None:
-        request_id = uuid.uuid4().hex
+        request_id = self._request_ids[stream]
         connection.request(stream, request_id, requests.websocket_body(self._choice.settings, text, request_id))
 
     def _send_on_its_own(self, stream: int, text: str) -> None:
@@ -262,7 +270,10 @@ class WebSocketTransport:
 
     def _take_failure(self, connection: Connection, failed: Failed) -> Failed:
         """Note what a failure means for the connections. Returns it as the reply is to know it."""
-        failed = replace(failed, error=self._explain(failed.error))
+        error = self._explain(failed.error)
+        if error.request_id is None and failed.streams:
+            error.request_id = self._request_ids[failed.streams[0]]
+        failed = replace(failed, error=error)
         if connection is not self._connection or not self._traits.shared:
             if connection is self._connection:
                 self._connection = None  # nobody was using it: the next stream gets another one

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable
 from typing import Any
 
+from ..log import Log
 from ..timing import Timing
 from .listening import PassedTime, TrackTime
 from .timeline import PlacedWord, Timeline
 
 __all__ = ["WordEmitter"]
-
-logger = logging.getLogger(__name__)
 
 FRAME = 0.021
 """Seconds at the end of a reply that a track may never report as played: it plays whole frames only, and what an
@@ -35,6 +33,7 @@ class WordEmitter:
         track: What the reply is played on.
         emit: Takes ``{"word": ..., "cumulative_text": ...}``. Its exceptions are logged.
         timing: How often a track is looked at, and how long it is waited for.
+        log: That of the reply.
     """
 
     def __init__(
@@ -44,7 +43,9 @@ class WordEmitter:
         emit: Callable[[dict[str, str]], None],
         *,
         timing: Timing,
+        log: Log | None = None,
     ) -> None:
+        self._log = log or Log()
         self._timeline = timeline
         self._emit = emit
         self._timing = timing
@@ -127,7 +128,7 @@ class WordEmitter:
             if self._stopped or self._done(position):
                 return
             if self._follows and patience.ended(self._track, waits=self._finished and not self._paused):
-                logger.debug("Smallest AI: the track is not being played: its last words were not heard")
+                self._log.debug("the track is not being played: its last words were not heard")
                 return
             await self._wait(self._delay(position))
 
@@ -167,7 +168,7 @@ class WordEmitter:
             try:
                 self._emit({"word": word.text, "cumulative_text": word.cumulative})
             except Exception:
-                logger.exception("Smallest AI: a listener of word_spoken failed; the words go on")
+                self._log.exception("a listener of word_spoken failed; the words go on")
 
     def _done(self, position: float) -> bool:
         """Whether no word is left, or none of which there is audio, as after a failure."""

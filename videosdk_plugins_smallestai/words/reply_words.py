@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..log import Log
 from ..timing import Timing
 from .emitter import WordEmitter
 from .server_times import ServerTimes
@@ -45,11 +46,20 @@ class ReplyWords:
         emit: Takes ``{"word": ..., "cumulative_text": ...}``. Its exceptions are logged.
         speed: How fast the reply is spoken; 1 is the normal pace.
         timing: How often a track is looked at, and how long it is waited for.
+        log: That of the reply.
     """
 
-    def __init__(self, track: Any, emit: Callable[[dict[str, str]], None], *, speed: float, timing: Timing) -> None:
+    def __init__(
+        self,
+        track: Any,
+        emit: Callable[[dict[str, str]], None],
+        *,
+        speed: float,
+        timing: Timing,
+        log: Log | None = None,
+    ) -> None:
         self._timeline = Timeline(speed)
-        self._emitter = WordEmitter(self._timeline, track, emit, timing=timing)
+        self._emitter = WordEmitter(self._timeline, track, emit, timing=timing, log=log)
         self._segments: dict[int, _SegmentWords] = {}
         self._early = 0
         self._telling: asyncio.Task[None] | None = None
