@@ -1,39 +1,22 @@
-"""A whole agent session of the framework on loopback: a real websocket client connects and hears the agent.
-
-::
-
-    async with agent_session(tts) as call:
-        await call.say("Hello there.")          # returns at the end of speech
-        assert call.client.speech == tone("Hello there.")
-"""
+"""A whole agent session on loopback, by the package's own `call`, and what only our tests ask of it."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import ipaddress
-import json
-import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import aiohttp
-from videosdk.agents import (
-    TTS,
-    Agent,
-    AgentSession,
-    JobContext,
-    MetricsOptions,
-    Pipeline,
-    RoomOptions,
-    TracesOptions,
-    WebSocketConfig,
-)
-from videosdk.agents import job as framework_job
+from videosdk.agents import TTS, Agent, Pipeline
+from videosdk.agents.room import output_stream
+from virtual_sockets import in_virtual_time
+
+from videosdk_plugins_smallestai.testing import Call, call
 
 PROMPT = 5.0
 """Seconds in which what must come promptly has to come on a busy machine."""
@@ -47,86 +30,24 @@ def without_silence(pcm: bytes) -> bytes:
     return pcm[:end]
 
 
-@dataclass
-class Client:
-    """A caller's websocket: the PCM that it hears, and the framework's other messages."""
+def in_virtual_call(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async test in virtual time, and the framework's tracks too, which look at the real clock."""
 
-    heard: bytearray = field(default_factory=bytearray)
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    @in_virtual_time
+    @functools.wraps(test)
+    async def run(*args: Any, **arguments: Any) -> None:
+        with patch.object(output_stream, "time", asyncio.get_running_loop().time):
+            await test(*args, **arguments)
 
-    async def listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Hear until the connection ends."""
-        async for message in socket:
-            async with self._news:
-                if message.type is aiohttp.WSMsgType.BINARY:
-                    self.heard += message.data
-                else:
-                    self.messages.append(json.loads(message.data))
-                self._news.notify_all()
-
-    async def hears(self, size: int) -> None:
-        """Wait until so many bytes have been heard in all."""
-        async with asyncio.timeout(4 * PROMPT), self._news:
-            await self._news.wait_for(lambda: len(self.heard) >= size)
-
-    async def is_told(self, kind: str) -> None:
-        """Wait for a message of this type."""
-        async with asyncio.timeout(PROMPT), self._news:
-            await self._news.wait_for(lambda: any(m.get("type") == kind for m in self.messages))
-
-    @property
-    def speech(self) -> bytes:
-        """What was heard, without the silence that fills the last frame."""
-        return without_silence(bytes(self.heard))
+    return run
 
 
-@dataclass
-class Call:
-    """An agent in a call with one caller.
+class SilentAgent(Agent):  # type: ignore[misc]
+    """Does nothing by itself."""
 
-    Attributes:
-        session: The framework's session. Its ``agent`` and ``pipeline`` are gone once it is over.
-        pipeline: The framework's pipeline.
-        client: The caller.
-        states: The agent's states, in order.
-        over: Done when the session has ended and cleaned up.
-    """
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
 
-    session: AgentSession
-    pipeline: Pipeline
-    client: Client
-    socket: aiohttp.ClientWebSocketResponse
-    over: asyncio.Task[None]
-    states: list[str] = field(default_factory=list)
-
-    async def say(self, text: str, **options: Any) -> Any:
-        """Speak; returns at the end of speech. Fails if the session does not report it."""
-        async with asyncio.timeout(4 * PROMPT):
-            return await self.session.say(text, **options)
-
-    async def hang_up(self) -> None:
-        """The caller leaves; returns when the session has cleaned up."""
-        await self.socket.close()
-        async with asyncio.timeout(PROMPT):
-            await self.over
-
-    @contextmanager
-    def playing(self) -> Iterator[None]:
-        """Pull the track's frames in real time, as a room does. The framework's websocket transport does not."""
-        task = asyncio.ensure_future(_pull(self.pipeline.audio_track))
-        try:
-            yield
-        finally:
-            task.cancel()
-
-
-async def _pull(track: Any) -> None:
-    while True:
-        await track.recv()
-
-
-class _Agent(Agent):  # type: ignore[misc]
     async def on_enter(self) -> None:
         pass
 
@@ -134,88 +55,49 @@ class _Agent(Agent):  # type: ignore[misc]
         pass
 
 
-class _Job(JobContext):  # type: ignore[misc]
-    """Tells when the room can be entered."""
-
-    def __init__(self, room_options: RoomOptions) -> None:
-        super().__init__(room_options=room_options)
-        self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    async def connect(self) -> None:
-        await super().connect()
-        self.port.set_result(self.room.server.sockets[0].getsockname()[1])
-
-
 @asynccontextmanager
 async def agent_session(
-    tts: TTS, *, play: bool = True, prepare: Callable[[Pipeline], None] | None = None, **pipeline_options: Any
+    tts: TTS | None = None,
+    answers: Iterable[Any] = (),
+    *,
+    agent: Agent | None = None,
+    prepare: Callable[[Pipeline], None] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Call]:
-    """Run an agent session with one caller, who hangs up at the end.
+    """A call with an agent whose pipeline is as the framework makes it, with its own filter and chunker.
 
     Fails if the session leaves a task behind, or if anything tried to reach beyond this machine.
 
     Args:
         tts: The agent's voice; the session closes it.
-        play: Pull the track's frames all the time, without which an end of speech is never reported.
+        answers: The language model's.
+        agent: ``None``: one that does nothing by itself.
         prepare: Called with the pipeline before the session starts, to register hooks.
-        **pipeline_options: Further arguments of `Pipeline`.
+        **options: Further arguments of `Pipeline`.
     """
-    others = asyncio.all_tasks()
-    # Without a token the framework sends no analytics; nor traces and metrics, which are switched off besides.
-    options = RoomOptions(
-        transport_mode="websocket",
-        websocket=WebSocketConfig(port=0, path="/ws"),
-        traces=TracesOptions(enabled=False),
-        metrics=MetricsOptions(enabled=False),
-    )
-    with patch.dict(os.environ), only_loopback():
-        for name in [name for name in os.environ if name.startswith("VIDEOSDK_")]:
-            del os.environ[name]
-        job = _Job(options)
-        token = framework_job._set_current_job_context(job)
-        scope = framework_job._enter_session_scope()
-        try:
-            async with _call(job, tts, prepare, pipeline_options) as call:
-                with call.playing() if play else nullcontext():
-                    yield call
-        finally:
-            framework_job._exit_session_scope(scope)
-            framework_job._reset_current_job_context(token)
-        left = asyncio.all_tasks() - others
-        if left:
-            _, left = await asyncio.wait(left, timeout=PROMPT)
-        assert not left, f"the session left tasks behind: {left}"
-        gc.collect()  # what was not closed complains now, and any warning fails a test
+
+    def make(**components: Any) -> Pipeline:
+        pipeline = Pipeline(**components)
+        if prepare is not None:
+            prepare(pipeline)
+        return pipeline
+
+    async with nothing_left():
+        with only_loopback():
+            async with call(agent or SilentAgent(), answers, tts=tts, pipeline=make, **options) as in_progress:
+                yield in_progress
 
 
 @asynccontextmanager
-async def _call(
-    job: _Job, tts: TTS, prepare: Callable[[Pipeline], None] | None, pipeline_options: dict[str, Any]
-) -> AsyncIterator[Call]:
-    pipeline = Pipeline(tts=tts, **pipeline_options)
-    if prepare is not None:
-        prepare(pipeline)
-    agent = _Agent(instructions="Be brief.")
-    session = AgentSession(agent=agent, pipeline=pipeline)
-    states: list[str] = []
-    session.on("agent_state_changed", lambda change: states.append(change["state"]))
-    ready = asyncio.Event()
-    session.on("agent_state_changed", lambda change: ready.set() if change["state"] == "idle" else None)
-    running = asyncio.ensure_future(session.start(wait_for_participant=True, run_until_shutdown=True))
-    async with aiohttp.ClientSession() as http:
-        async with asyncio.timeout(PROMPT):
-            port = await job.port
-            socket = await http.ws_connect(f"ws://127.0.0.1:{port}/ws")
-        client = Client()
-        listening = asyncio.ensure_future(client.listen(socket))
-        call = Call(session, pipeline, client, socket, running, states)
-        try:
-            async with asyncio.timeout(PROMPT):
-                await ready.wait()
-            yield call
-        finally:
-            await call.hang_up()
-            await listening
+async def nothing_left() -> AsyncIterator[None]:
+    """Fail if a task is left behind."""
+    others = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - others
+    if left:
+        _, left = await asyncio.wait(left, timeout=PROMPT)
+    assert not left, f"the session left tasks behind: {left}"
+    gc.collect()  # what was not closed complains now, and any warning fails a test
 
 
 _watches: list[list[str]] = []

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from agent_session import PROMPT, agent_session, only_loopback, without_silence
-from listening import FRAME_BYTES, assert_same
+from agent_session import PROMPT, agent_session, only_loopback
+from listening import assert_same
 from routes import ROUTES, every_route
 from staging import MakeStage
 from videosdk.agents import Pipeline, run_tts
@@ -28,11 +28,11 @@ GREETING = "This is gate 3. Five people wait. It is your turn."
 @every_route
 async def test_the_caller_hears_what_the_server_produced_sample_for_sample(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route], **QUICK) as s, agent_session(s.tts) as call:
-        await call.say(GREETING)
+        reply = await call.say(GREETING)
         produced = b"".join(request.audio for request in s.waves.requests)
-        assert_same(call.client.speech, produced)
+        assert_same(reply.heard, produced)
         assert_same(produced, tone(GREETING))
-        assert len(call.client.heard) % call.pipeline.audio_track.chunk_size == 0
+        assert len(call.heard) % call.pipeline.audio_track.chunk_size == 0
         assert s.errors == []
 
 
@@ -41,14 +41,13 @@ async def test_the_end_of_speech_is_reported_when_the_caller_has_heard_it_and_no
     stage: MakeStage, route: str
 ) -> None:
     text = "It takes a while to say this."
-    async with stage(ROUTES[route], **QUICK) as s, agent_session(s.tts, play=False) as call:
-        saying = asyncio.ensure_future(call.say(text))
-        await call.client.hears(len(tone(text)))
-        await s.waves.idle()
-        assert not saying.done(), "nothing has pulled the track, so nobody has heard it"
+    async with stage(ROUTES[route], **QUICK) as s, agent_session(s.tts) as call:
         began = asyncio.get_running_loop().time()
-        with call.playing():
-            handle = await saying
+        saying = asyncio.ensure_future(call.session.say(text))
+        await s.waves.request(0)
+        await s.waves.idle()
+        assert not saying.done(), "it has all been sent, and nobody can have heard it"
+        handle = await saying
         took = asyncio.get_running_loop().time() - began
         assert handle.done()
         assert not handle.interrupted
@@ -61,27 +60,20 @@ async def test_every_reply_of_a_call_is_heard_whole_and_its_end_is_reported(stag
     """At this speed no reply's audio is a whole number of frames."""
     async with stage(ROUTES[route] | {"speed": 1.03}, **QUICK) as s, agent_session(s.tts) as call:
         for text in ("Hello there.", "Are you well?", "Good."):
-            before = len(call.client.heard)
-            await call.say(text)
-            await call.client.hears(before + len(tone(text, speed=1.03)))
-            assert_same(without_silence(bytes(call.client.heard[before:])), tone(text, speed=1.03))
+            assert_same((await call.say(text)).heard, tone(text, speed=1.03))
         assert s.errors == []
 
 
 @both_transports
 async def test_the_caller_barges_in_and_hears_nothing_more_of_it(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s, agent_session(s.tts) as call:
-        saying = asyncio.ensure_future(call.say(GREETING))
-        await call.client.hears(len(tone("This is")))
-        call.session.interrupt()
-        handle = await saying
-        assert handle.interrupted
-        await call.client.is_told("interrupt")
-        heard = bytes(call.client.heard)
-        assert tone(GREETING).startswith(heard)
-        assert len(heard) < len(tone(GREETING))
-        await call.say("Yes, what is it?")
-        assert_same(without_silence(bytes(call.client.heard[len(heard) :])), tone("Yes, what is it?"))
+        greeting = call.say(GREETING)
+        await greeting.hears(0.3)
+        await call.interrupt()
+        assert (await greeting).interrupted
+        assert tone(GREETING).startswith(greeting.heard)
+        assert len(greeting.heard) < len(tone(GREETING))
+        assert_same((await call.say("Yes, what is it?")).heard, tone("Yes, what is it?"))
         assert s.errors == []
 
 
@@ -90,12 +82,10 @@ async def test_a_cached_phrase_and_a_live_one_are_both_heard_whole(stage: MakeSt
     async with stage(ROUTES[route] | {"speed": 1.03}, **QUICK) as s, agent_session(s.tts) as call:
         cache = TTSAudioCache(s.tts)
         await cache.preload(["One moment."])
-        assert not call.client.heard
-        await call.say("One moment.", audio_data=await cache.fetch("One moment."))
-        before = len(call.client.heard)
-        assert_same(call.client.speech, tone("One moment.", speed=1.03))
-        await call.say("Here it is.")
-        assert_same(without_silence(bytes(call.client.heard[before:])), tone("Here it is.", speed=1.03))
+        assert not call.heard
+        cached = await call.say("One moment.", audio_data=await cache.fetch("One moment."))
+        assert_same(cached.heard, tone("One moment.", speed=1.03))
+        assert_same((await call.say("Here it is.")).heard, tone("Here it is.", speed=1.03))
 
 
 def speak_through_a_hook(pipeline: Pipeline) -> None:
@@ -109,29 +99,22 @@ def speak_through_a_hook(pipeline: Pipeline) -> None:
 async def test_a_reply_through_a_tts_hook_is_heard_whole(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route], **QUICK) as s, agent_session(s.tts, prepare=speak_through_a_hook) as call:
         for text in ("Hello there.", "Good."):
-            before = len(call.client.heard)
-            await call.say(text)
-            await call.client.hears(before + -(-len(tone(text)) // FRAME_BYTES) * FRAME_BYTES)  # whole frames
-            assert_same(without_silence(bytes(call.client.heard[before:])), tone(text))
+            assert_same((await call.say(text)).heard, tone(text))
         assert s.errors == []
 
 
 @both_transports
 async def test_the_caller_barges_in_on_a_reply_through_a_tts_hook(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s, agent_session(s.tts, prepare=speak_through_a_hook) as call:
-        saying = asyncio.ensure_future(call.say(GREETING))
-        await call.client.hears(len(tone("This is")))
-        call.session.interrupt()
-        await saying
-        await call.client.is_told("interrupt")
+        greeting = call.say(GREETING)
+        await greeting.hears(0.3)
+        await call.interrupt()
+        await greeting
         async with asyncio.timeout(PROMPT):
             await s.waves.idle()
-        heard = bytes(call.client.heard)
-        assert tone(GREETING).startswith(heard)
-        assert len(heard) < len(tone(GREETING))
-        await call.say("Yes, what is it?")
-        await call.client.hears(len(heard) + len(tone("Yes, what is it?")))
-        assert_same(without_silence(bytes(call.client.heard[len(heard) :])), tone("Yes, what is it?"))
+        assert tone(GREETING).startswith(greeting.heard)
+        assert len(greeting.heard) < len(tone(GREETING))
+        assert_same((await call.say("Yes, what is it?")).heard, tone("Yes, what is it?"))
         assert s.errors == []
 
 
@@ -147,14 +130,11 @@ async def test_the_first_reply_of_a_call_pays_no_handshake(stage: MakeStage, rou
 @every_route
 async def test_a_caller_who_hangs_up_in_mid_sentence_leaves_nothing_behind(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s, agent_session(s.tts) as call:
-        saying = asyncio.ensure_future(call.say(GREETING))
-        await call.client.hears(len(tone("This is")))
+        await call.say(GREETING).hears(0.3)
         await call.hang_up()
         async with asyncio.timeout(PROMPT):
             await s.waves.idle()
         assert all(connection.closed is not None for connection in s.waves.connections)
-        saying.cancel()  # the framework waits for the end of a speech that nobody hears any more
-        await asyncio.wait({saying})
         assert s.errors == []
 
 

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 import pytest
-from agent_session import Call, agent_session
+from agent_session import agent_session
 from listening import RecordingTrack, tokens
 from routes import ROUTES, every_route, every_websocket
 from staging import MakeStage
@@ -19,6 +19,7 @@ from videosdk.agents.event_bus import global_event_emitter
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Break
+from videosdk_plugins_smallestai.testing import Call
 
 TEXT = "This is gate 3. Five people wait here. It is your turn."
 WORDS = TEXT.split()
@@ -91,10 +92,10 @@ async def test_after_a_barge_in_the_transcript_holds_what_was_heard_and_no_more(
     plugin = ROUTES[route] | {"word_timestamps": True}
     async with stage(plugin) as s, agent_session(s.tts) as call:
         with transcript(call) as told:
-            saying = asyncio.ensure_future(call.say(TEXT))
+            saying = call.say(TEXT)
             while len(told) < 6:  # noqa: ASYNC110 - the framework's emitter has no event to await
                 await asyncio.sleep(0.01)
-            call.session.interrupt()
+            await call.interrupt()
             await saying
             heard = len(told)
             await call.say("Something else is said.")
@@ -115,7 +116,7 @@ async def test_with_a_tts_hook_the_transcript_grows_in_step_too(stage: MakeStage
         agent_session(s.tts, prepare=prepare) as call,
     ):
         with transcript(call) as told:
-            saying = asyncio.ensure_future(call.say(TEXT))
+            saying = call.say(TEXT)
             while len(told) < len(WORDS):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
             await saying

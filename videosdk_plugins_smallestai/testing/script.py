@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -30,7 +30,8 @@ class ToolCall:
 Part: TypeAlias = str | float | ToolCall | Exception
 """Text, a pause in seconds, a tool call, or an error that the model raises."""
 
-Answer: TypeAlias = Part | Sequence[Part]
+Answer: TypeAlias = Part | list[Any] | tuple[Any, ...]
+"""One part, or a list of them."""
 
 
 def tokens(text: str) -> Iterator[str]:
@@ -112,7 +113,7 @@ class ScriptedLLM(LLM):  # type: ignore[misc]
 
 
 def _checked(answer: Answer) -> tuple[Part, ...]:
-    parts = tuple(answer) if isinstance(answer, Sequence) and not isinstance(answer, str) else (answer,)
+    parts: tuple[Any, ...] = tuple(answer) if isinstance(answer, list | tuple) else (answer,)
     for part in parts:
         if not isinstance(part, str | int | float | ToolCall | Exception) or isinstance(part, bool):
             raise TypeError(

@@ -38,13 +38,7 @@ from ..tts import SmallestAITTS
 from .caller import Caller, News
 from .script import Answer, ScriptedLLM, ScriptedSTT
 
-__all__ = ["RECOMMENDED", "Call", "Reply", "call"]
-
-RECOMMENDED: dict[str, Any] = {
-    "text_filtering": False,  # to be text_filter=SpeechTextFilter()
-    "text_chunking": False,
-}
-"""The arguments of `Pipeline` that the README's first agent has."""
+__all__ = ["Call", "Reply", "call"]
 
 AT_ONCE: dict[str, Any] = {"eou_config": EOUConfig(min_max_speech_wait_timeout=(0.0, 0.0))}
 """The caller's turn is known to be over when its text is: no half second is spent on waiting for more."""
@@ -169,6 +163,11 @@ class Reply:
     def _heard(self) -> bytes:
         return self._call._caller.heard_between(*self._span)
 
+    def _outcome(self) -> BaseException | None:
+        if self._task.done() and not self._task.cancelled():
+            return self._task.exception()
+        return self._error
+
     def _failed(self, error: Exception) -> None:
         if self._error is None:
             self._error = error
@@ -220,6 +219,8 @@ class Call:
         self._sent = 0
         self._hung_up = False
         self._track: Any = None
+        self._socket: ClientWebSocketResponse | None = None
+        self._running: asyncio.Task[None] | None = None
         self._caller = Caller(0, news)
         session.on("agent_state_changed", self._note_state)
         pipeline.on("error", self._note_error_event)
@@ -250,6 +251,21 @@ class Call:
         """
         return self._begin(lambda reply: self._say(reply, text, options))
 
+    async def hang_up(self) -> None:
+        """Leave the call, as the end of the block does. Returns when the session has ended, ``on_exit`` included.
+
+        Raises:
+            TimeoutError: It has not.
+        """
+        if self._socket is None or self._running is None:
+            return
+        await self._socket.close()
+        self._hung_up = True
+        self._news.tell()
+        await asyncio.wait({self._running}, timeout=CLEAN_UP)
+        if not self._running.done():
+            raise TimeoutError(f"the session has not ended within {CLEAN_UP:.0f} s after the caller hung up")
+
     async def interrupt(self) -> None:
         """Interrupt the agent, by ``session.interrupt``. Returns when the caller hears nothing more.
 
@@ -275,8 +291,9 @@ class Call:
     @property
     def chat_context(self) -> ChatContext:
         """What the agent remembers. It is kept when the call is over."""
-        if self.session.agent is not None:
-            self._context = self.session.agent.chat_context
+        agent = self.session.agent  # another one after a handoff, and none once the session has ended
+        if agent is not None and agent.chat_context is not None:
+            self._context = agent.chat_context
         return self._context
 
     @property
@@ -305,8 +322,8 @@ class Call:
         limit = self.pipeline.eou_config.min_max_speech_wait_timeout[1] + TAKEN_WITHIN
         if not await self._news.wait_until(lambda: reply._start is not None or self.over, limit):
             raise RuntimeError(
-                f"the agent did not take {text!r} as a turn: while it speaks, a few words or an utterance that may "
-                "not be interrupted let it go on (InterruptConfig)"
+                f"the agent did not take {text!r} as a turn: while it speaks or thinks, too few words "
+                "(InterruptConfig) and an utterance that may not be interrupted let it go on"
             )
         await self._until(lambda: reply._over or reply._error or self.over, "the end of the reply")
         if reply._error is not None and not reply._over:
@@ -363,22 +380,28 @@ class Call:
 
     def _note_state(self, change: dict[str, Any]) -> None:
         self.states.append(change["state"])
+        self.chat_context  # noqa: B018 - it is kept, before the session forgets it
         self._news.tell()
 
     def _note_error_event(self, event: dict[str, Any]) -> None:
-        text = f"{event.get('source')}: {event.get('error')}"
-        if text not in self.errors[-1:]:  # the framework tells of each twice
-            self.errors.append(text)
+        self.errors.append(f"{event.get('source')}: {event.get('error')}")
 
     def _note_taken(self, _: dict[str, Any]) -> None:
         reply = _current.get()
         if reply is not None and reply._start is None:
+            for earlier in self._replies[: self._replies.index(reply)]:
+                if earlier._start is not None:
+                    self._note_over(earlier)  # also one that the framework hangs in
             reply._start = self._sent
             self._news.tell()
 
     async def _note_end(self) -> None:
         reply = _current.get()
-        if reply is not None and not reply._over:
+        if reply is not None:
+            self._note_over(reply)
+
+    def _note_over(self, reply: Reply) -> None:
+        if not reply._over:
             reply._over = True
             reply._end = self._sent
             self._news.tell()
@@ -400,8 +423,8 @@ class Call:
 
     def _raise_untold(self) -> None:
         for reply in self._replies:
-            if not reply._told and reply._error is not None:
-                raise reply._error
+            if not reply._told and (error := reply._outcome()) is not None:
+                raise error
         if self._strays:
             raise self._strays[0]
 
@@ -502,10 +525,10 @@ async def call(
 
 
 def _recommended_pipeline(**options: Any) -> Pipeline:
-    if options.get("text_filter") is not None or "text_filtering" in options:
-        recommended = {name: value for name, value in RECOMMENDED.items() if not name.startswith("text_filter")}
-    else:
-        recommended = RECOMMENDED
+    """As the README's first agent has it, but for what the options say."""
+    recommended: dict[str, Any] = {"text_chunking": False}
+    if not options.keys() & {"text_filter", "text_filtering"}:
+        recommended["text_filtering"] = False  # to be text_filter=SpeechTextFilter()
     return Pipeline(**(AT_ONCE | recommended | options))
 
 
@@ -516,9 +539,9 @@ async def _connected(call: Call, context: _Job) -> AsyncIterator[None]:
     news, session = call._news, call.session
     running = asyncio.ensure_future(context.run_until_shutdown(session=session, wait_for_participant=True))
     running.add_done_callback(lambda _: news.tell())
+    call._running = running
     tasks: list[asyncio.Task[None]] = []
     async with ClientSession() as http:
-        socket = None
         try:
             await news.wait_until(lambda: context.port or running.done(), call._timeout)
             if context.port is None:
@@ -528,9 +551,9 @@ async def _connected(call: Call, context: _Job) -> AsyncIterator[None]:
             call._track = context.room.audio_track
             call._track.add_sink(call._count)
             call._caller = Caller(call._track.chunk_size, news)
-            socket = await http.ws_connect(f"ws://127.0.0.1:{context.port}/ws")
+            call._socket = await http.ws_connect(f"ws://127.0.0.1:{context.port}/ws")
             tasks = [
-                asyncio.ensure_future(call._caller.listen(socket)),
+                asyncio.ensure_future(call._caller.listen(call._socket)),
                 asyncio.ensure_future(_play(call._track, call._caller)),
             ]
             await call._until(lambda: session.entered or running.done(), "on_enter to return")
@@ -539,45 +562,28 @@ async def _connected(call: Call, context: _Job) -> AsyncIterator[None]:
                 raise RuntimeError("the session ended before on_enter had returned")
             yield
         finally:
-            call.chat_context  # noqa: B018 - the session forgets it
-            tasks += [reply._task for reply in call._replies]
-            await _hang_up(call, socket, running, tasks, before)
-
-
-async def _hang_up(
-    call: Call,
-    socket: ClientWebSocketResponse | None,
-    running: asyncio.Task[None],
-    tasks: list[asyncio.Task[None]],
-    before: set[asyncio.Task[Any]],
-) -> None:
-    """The caller leaves. Returns when the session has ended and nothing of it is left."""
-    if socket is None:
-        running.cancel()  # nobody has joined it
-    else:
-        await socket.close()
-    call._hung_up = True
-    call._news.tell()
-    await asyncio.wait({running}, timeout=CLEAN_UP)
-    ended = running.done()
-    running.cancel()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await _end_framework_tasks(before)
-    if not ended:
-        raise TimeoutError(f"the session has not ended within {CLEAN_UP:.0f} s after the caller hung up")
+            if not session.entered:
+                running.cancel()  # it may be in an on_enter that never returns
+            try:
+                await call.hang_up()
+            finally:
+                running.cancel()
+                tasks += [running, *(reply._task for reply in call._replies)]
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await _end_framework_tasks(before)
 
 
 async def _end_framework_tasks(before: set[asyncio.Task[Any]]) -> None:
-    """The framework leaves tasks behind that wait for ever, such as a reply that hangs."""
+    """The framework leaves tasks that wait for ever, such as for the end of a speech that nobody hears any more."""
     for _ in range(3):  # it keeps a cancellation to itself, once
         left = {task for task in asyncio.all_tasks() - before if _is_frameworks(task)}
         if not left:
             return
         _, left = await asyncio.wait(left, timeout=0.5)  # most are about to end
         for task in left:
-            logger.warning("a task of the framework was left behind, and is cancelled: %r", task)
+            logger.debug("a task of the framework was left behind, and is cancelled: %r", task)
             task.cancel()
 
 
