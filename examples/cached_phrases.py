@@ -14,13 +14,22 @@ import asyncio
 import sys
 
 from _shared import MUST_COME, CannotSayError, check_output, parser, run, save, service
-from local_agent import Receptionist
-from loopback import call
-from videosdk.agents import TTSAudioCache
+from videosdk.agents import Agent, TTSAudioCache
 
 from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai.testing import call
 
 PHRASES = ["One moment, please.", "Let me check that for you."]
+
+
+class Clerk(Agent):  # type: ignore[misc]
+    """Waits for what there is to say."""
+
+    async def on_enter(self) -> None:
+        """Somebody is there."""
+
+    async def on_exit(self) -> None:
+        """They have left."""
 
 
 async def converse(options: argparse.Namespace) -> str:
@@ -28,18 +37,17 @@ async def converse(options: argparse.Namespace) -> str:
     check_output(options.output)
     async with service() as address:
         tts = SmallestAITTS(**address)  # the session closes it
-        async with call(Receptionist(instructions="Be brief."), tts) as in_progress:
+        async with call(Clerk(instructions="Be brief."), tts=tts) as c:
             cache = TTSAudioCache(tts)
             made = [await _timed(cache, phrase) for phrase in PHRASES]
             found = [await _timed(cache, phrase) for phrase in PHRASES]
             for phrase in PHRASES:
-                await in_progress.say(phrase, await cache.fetch(phrase))
-            heard, sample_rate = in_progress.heard, in_progress.sample_rate
-    if not heard:
+                await c.say(phrase, audio_data=await cache.fetch(phrase))
+    if not c.heard:
         raise CannotSayError(MUST_COME)
-    save(heard, sample_rate, options.output)
+    save(c.heard, c.sample_rate, options.output)
     print(f"Made in {sum(made):.2f} s, and found again in {sum(found):.2f} s.")
-    return f"{options.output}: the caller heard {len(heard) / 2 / sample_rate:.2f} s"
+    return f"{options.output}: the caller heard {len(c.heard) / 2 / c.sample_rate:.2f} s"
 
 
 async def _timed(cache: TTSAudioCache, phrase: str) -> float:

@@ -9,16 +9,13 @@ a script. The voice comes from the service if SMALLEST_API_KEY is set, and else 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
-from collections.abc import AsyncIterator
-from typing import Any
 
-from _shared import MUST_COME, CannotSayError, check_output, parser, run, save, service, tokens
-from loopback import call
-from videosdk.agents import LLM, Agent, ChatRole, LLMResponse
+from _shared import MUST_COME, CannotSayError, check_output, parser, run, save, service
+from videosdk.agents import Agent
 
 from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai.testing import ScriptedLLM, call
 
 GREETING = "Hello! You are through to the front desk."
 QUESTION = "When is my appointment, and what does it cost?"
@@ -30,40 +27,27 @@ class Receptionist(Agent):  # type: ignore[misc]
 
     async def on_enter(self) -> None:
         """The caller is there."""
+        print(f"Agent:  {GREETING}", flush=True)
+        await self.session.say(GREETING)
 
     async def on_exit(self) -> None:
         """The caller has left."""
-
-
-class Script(LLM):  # type: ignore[misc]
-    """In the place of a language model: gives its answer token by token, at a model's pace."""
-
-    async def chat(self, messages: Any, tools: Any = None, **kwargs: Any) -> AsyncIterator[LLMResponse]:
-        """Answer."""
-        async for token in tokens(ANSWER):
-            await asyncio.sleep(0.03)
-            yield LLMResponse(content=token, role=ChatRole.ASSISTANT)
-
-    async def cancel_current_generation(self) -> None:
-        """There is nothing to cancel: who stops to listen ends it."""
 
 
 async def converse(options: argparse.Namespace) -> str:
     """Do what the command line asks for. Returns the line to print."""
     check_output(options.output)
     agent = Receptionist(instructions="Answer in one or two short sentences.")
+    model = ScriptedLLM([ANSWER], pace=0.03)
     async with service() as address:
         tts = SmallestAITTS(**address, word_timestamps=True)  # the session closes it
-        async with call(agent, tts, llm=Script(), text_chunking=False) as in_progress:
-            print(f"Agent:  {GREETING}", flush=True)
-            await in_progress.say(GREETING)
+        async with call(agent, llm=model, tts=tts) as c:
             print(f"Caller: {QUESTION}\nAgent:  {ANSWER}", flush=True)
-            await in_progress.ask(QUESTION)
-            heard, sample_rate = in_progress.heard, in_progress.sample_rate
-    if not heard:
+            await c.ask(QUESTION)
+    if not c.heard:
         raise CannotSayError(MUST_COME)
-    save(heard, sample_rate, options.output)
-    return f"{options.output}: the caller heard {len(heard) / 2 / sample_rate:.2f} s"
+    save(c.heard, c.sample_rate, options.output)
+    return f"{options.output}: the caller heard {len(c.heard) / 2 / c.sample_rate:.2f} s"
 
 
 def main(argv: list[str] | None = None) -> int:
