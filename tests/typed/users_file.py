@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import assert_type
+from typing import Any, assert_type
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,
@@ -14,6 +14,7 @@ from videosdk_plugins_smallestai import (
     Voice,
 )
 from videosdk_plugins_smallestai.emulator import Break, SpeechRequest, WavesEmulator
+from videosdk_plugins_smallestai.testing import ScriptedLLM, ToolCall, call
 
 
 async def tokens() -> AsyncIterator[str]:
@@ -58,6 +59,20 @@ async def offline(waves_emulator: WavesEmulator) -> None:
     await tts.aclose()
 
 
+async def whole_call(agent: Any) -> None:
+    model = ScriptedLLM(["Hello.", ["Let me see. ", 5.0, ToolCall("look_up", {"day": "Friday"})], "On Friday."])
+    async with call(agent, llm=model, text_chunking=True) as c:
+        reply = await c.ask("When is it?")
+        await c.ask("And?").hears(0.5)
+        await c.interrupt()
+        assert_type(reply.heard, bytes)
+        assert_type(reply.gaps, list[float])
+        assert_type(c.said, list[str])
+        assert_type(c.emulator, WavesEmulator | None)
+    assert_type(model.asked, list[str])
+
+
 def wrong() -> None:
+    call(None, "Hello.", timeout="long")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     SmallestAITTS(speed="fast")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     SmallestAITTS(volume=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
