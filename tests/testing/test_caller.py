@@ -6,12 +6,12 @@ from videosdk_plugins_smallestai.testing.caller import Caller, News
 
 
 def make() -> Caller:
-    return Caller(4, News())
+    return Caller(News())
 
 
 def play(caller: Caller, frames: int) -> None:
     for _ in range(frames):
-        caller.play_frame()
+        caller.play_frame(4)
 
 
 def test_what_comes_is_played_in_real_time() -> None:

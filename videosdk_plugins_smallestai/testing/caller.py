@@ -60,12 +60,10 @@ class Caller:
         messages: What the framework told beside the audio.
 
     Args:
-        frame_bytes: Bytes of a frame.
         news: Told of every change.
     """
 
-    def __init__(self, frame_bytes: int, news: News) -> None:
-        self._frame_bytes = frame_bytes
+    def __init__(self, news: News) -> None:
         self._news = news
         self._buffer = bytearray()
         self._dropped: list[tuple[int, int]] = []
@@ -100,16 +98,16 @@ class Caller:
             self._dropped.append((self.received - len(self._buffer), len(self._buffer)))
             self._buffer.clear()
 
-    def play_frame(self) -> None:
-        """Play for the time of one frame: what is there, or silence."""
+    def play_frame(self, size: int) -> None:
+        """Play for the time of one frame, of `size` bytes: what is there, or silence."""
         self.time += 1
         if self._buffer:
             silence = self.time - self.spoke - 1
             if silence:
                 self._silences.append((self.received - len(self._buffer), silence))
             self.spoke = self.time
-            self.heard += self._buffer[: self._frame_bytes]
-            del self._buffer[: self._frame_bytes]
+            self.heard += self._buffer[:size]
+            del self._buffer[:size]
         self._news.tell()
 
     @property

@@ -40,9 +40,6 @@ from .script import Answer, ScriptedLLM, ScriptedSTT
 
 __all__ = ["Call", "Reply", "call"]
 
-AT_ONCE: dict[str, Any] = {"eou_config": EOUConfig(min_max_speech_wait_timeout=(0.0, 0.0))}
-"""The caller's turn is known to be over when its text is: no half second is spent on waiting for more."""
-
 QUICK: dict[str, Any] = {"voice": "tone", "first_audio": 0.05, "real_time_factor": 20.0}
 """The settings of the emulator that speaks where no voice is given."""
 
@@ -80,14 +77,16 @@ logger = logging.getLogger(__name__)
 
 
 class Reply:
-    """What the agent says in one turn, from its beginning on. Await it to wait for its end::
+    """What the agent says in one turn, from its beginning on. Await it to wait for its end.
 
-    reply = await c.ask("When is my appointment?")
+    ::
 
-    reply = c.ask("Tell me everything.")
-    await reply.hears(1.5)
-    await c.ask("Stop, please. When is it?")
-    assert reply.interrupted
+        reply = await c.ask("When is my appointment?")
+
+        reply = c.ask("Tell me everything.")
+        await reply.hears(1.5)
+        await c.ask("Stop, please. When is it?")
+        assert reply.interrupted
     """
 
     def __init__(self, call: Call, work: Callable[[Reply], Coroutine[Any, Any, None]]) -> None:
@@ -221,7 +220,7 @@ class Call:
         self._track: Any = None
         self._socket: ClientWebSocketResponse | None = None
         self._running: asyncio.Task[None] | None = None
-        self._caller = Caller(0, news)
+        self._caller = Caller(news)
         session.on("agent_state_changed", self._note_state)
         pipeline.on("error", self._note_error_event)
         pipeline.on("transcript_ready", self._note_taken)
@@ -366,12 +365,14 @@ class Call:
             raise reply._error
 
     async def _until(self, condition: Callable[[], Any], what: str) -> None:
-        """Wait as long as something is heard, and the time limit without it."""
+        """Wait, but not for ever while nothing is heard."""
+        before = len(self._caller.heard)
         while not await self._news.wait_until(condition, self._timeout):
-            if (self._caller.time - self._caller.spoke) * self._frame >= self._timeout:
+            if len(self._caller.heard) == before:
                 raise TimeoutError(
                     f"waited {self._timeout:.0f} s for {what}; the agent is {self.session.agent_state.value}"
                 )
+            before = len(self._caller.heard)
 
     @property
     def _frame(self) -> float:
@@ -413,10 +414,10 @@ class Call:
 
     def _note_error(self, error: Exception) -> None:
         reply = _current.get()
-        if reply is not None:
-            reply._failed(error)
-        else:
+        if reply is None or reply._task.done():
             self._strays.append(error)
+        else:
+            reply._failed(error)
 
     def _count(self, pcm: bytes) -> None:
         self._sent += len(pcm)
@@ -434,9 +435,14 @@ class _Session(AgentSession):  # type: ignore[misc]
 
     entered = False
 
+    def __init__(self, agent: Agent, pipeline: Pipeline, news: News) -> None:
+        super().__init__(agent=agent, pipeline=pipeline)
+        self._news = news
+
     async def start(self, *args: Any, **kwargs: Any) -> None:
         await super().start(*args, **kwargs)
         self.entered = True
+        self._news.tell()
 
 
 class _Job(JobContext):  # type: ignore[misc]
@@ -517,7 +523,7 @@ async def call(
         stack.enter_context(_job_context(context))
         stt = ScriptedSTT()
         made = make(stt=stt, llm=llm, tts=tts, **pipeline_options)
-        in_progress = Call(agent, _Session(agent=agent, pipeline=made), made, stt, emulator, news, timeout)
+        in_progress = Call(agent, _Session(agent, made, news), made, stt, emulator, news, timeout)
         stack.enter_context(_watched(in_progress))
         async with _connected(in_progress, context):
             yield in_progress
@@ -526,10 +532,12 @@ async def call(
 
 def _recommended_pipeline(**options: Any) -> Pipeline:
     """As the README's first agent has it, but for what the options say."""
-    recommended: dict[str, Any] = {"text_chunking": False}
+    # The caller's turn is known to be over: no half second need be spent on waiting for more of it.
+    at_once = EOUConfig(min_max_speech_wait_timeout=(0.0, 0.0))
+    recommended: dict[str, Any] = {"text_chunking": False, "eou_config": at_once}
     if not options.keys() & {"text_filter", "text_filtering"}:
         recommended["text_filtering"] = False  # to be text_filter=SpeechTextFilter()
-    return Pipeline(**(AT_ONCE | recommended | options))
+    return Pipeline(**(recommended | options))
 
 
 @asynccontextmanager
@@ -550,7 +558,6 @@ async def _connected(call: Call, context: _Job) -> AsyncIterator[None]:
                 raise TimeoutError(f"the session has not started within {call._timeout:.0f} s")
             call._track = context.room.audio_track
             call._track.add_sink(call._count)
-            call._caller = Caller(call._track.chunk_size, news)
             call._socket = await http.ws_connect(f"ws://127.0.0.1:{context.port}/ws")
             tasks = [
                 asyncio.ensure_future(call._caller.listen(call._socket)),
@@ -596,7 +603,7 @@ async def _play(track: Any, caller: Caller) -> None:
     """Play a frame whenever the track does. As in a room, its frames are pulled in real time."""
     while True:
         await track.recv()
-        caller.play_frame()
+        caller.play_frame(track.chunk_size)
 
 
 @contextmanager
@@ -611,7 +618,8 @@ def _watched(call: Call) -> Iterator[None]:
             async for chunk in chat(*args, **kwargs):
                 yield chunk
         except Exception as error:
-            call._note_error(error)
+            if not call.over:  # the framework goes on to ask for a caller who has left
+                call._note_error(error)
             raise
 
     async def watched_synthesize(*args: Any, **kwargs: Any) -> None:
@@ -622,7 +630,7 @@ def _watched(call: Call) -> Iterator[None]:
                 call._note_error(error)
             raise
 
-    log = _KeptErrors(call._note_error)
+    log = _KeptErrors(call)
     frameworks = logging.getLogger("videosdk.agents")
     llm.chat, tts.synthesize = watched_chat, watched_synthesize
     frameworks.addHandler(log)
@@ -636,14 +644,16 @@ def _watched(call: Call) -> Iterator[None]:
 class _KeptErrors(logging.Handler):
     """Takes the exception that is being handled where the framework logs one and goes on."""
 
-    def __init__(self, note: Callable[[Exception], None]) -> None:
+    def __init__(self, call: Call) -> None:
         super().__init__(logging.ERROR)
-        self._note = note
+        self._call = call
 
     def emit(self, record: logging.LogRecord) -> None:
         error = sys.exception()
-        if record.name in KEEPS_ERRORS and isinstance(error, Exception):
-            self._note(error)
+        if not isinstance(error, Exception) or record.name not in KEEPS_ERRORS:
+            return
+        if not (self._call.over and record.name.endswith(".content_generation")):
+            self._call._note_error(error)
 
 
 @contextmanager
