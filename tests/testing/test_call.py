@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import pytest_asyncio
@@ -430,14 +431,19 @@ async def calling() -> AsyncIterator[Call]:
         yield c
 
 
-async def test_a_call_can_be_a_fixture_and_the_keys_to_the_cloud_are_put_away(
-    monkeypatch: pytest.MonkeyPatch, calling: Call
-) -> None:
+async def test_a_call_can_be_a_fixture(calling: Call) -> None:
     assert_same((await calling.ask("How are you?")).heard, tone("Good."))
-    monkeypatch.setenv("VIDEOSDK_AUTH_TOKEN", "a token")
-    async with call(Quiet()):
-        assert "VIDEOSDK_AUTH_TOKEN" not in os.environ
-    assert os.environ["VIDEOSDK_AUTH_TOKEN"] == "a token"
+    with pytest.raises(RuntimeError, match="another call is in progress"):
+        async with call(Quiet()):
+            pytest.fail("it cannot begin")
+
+
+@in_virtual_call
+async def test_the_keys_to_the_cloud_are_put_away_during_a_call() -> None:
+    with patch.dict(os.environ, {"VIDEOSDK_AUTH_TOKEN": "a token"}):
+        async with call(Quiet()):
+            assert "VIDEOSDK_AUTH_TOKEN" not in os.environ
+        assert os.environ["VIDEOSDK_AUTH_TOKEN"] == "a token"
 
 
 @pytest.mark.slow
