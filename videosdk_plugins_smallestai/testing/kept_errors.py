@@ -1,4 +1,7 @@
-"""What the framework keeps to itself: the exceptions of the voice, of the model, and of the agent's own code."""
+"""What the framework keeps to itself: the exceptions of the voice, of the model, and of the agent's own code.
+
+Those of the agent's own code are found by the framework's log, so not while logging is disabled.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from .conversation import Call, current_reply
 
@@ -34,13 +38,17 @@ def watched(call: Call) -> Iterator[None]:
 
     async def watched_chat(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         call._note_question()
+        chunks = chat(*args, **kwargs)
         try:
-            async for chunk in chat(*args, **kwargs):
+            async for chunk in chunks:
                 yield chunk
         except Exception as error:
             if not call.over:  # the framework goes on to ask for a caller who has left
                 call._note_error(error)
             raise
+        finally:
+            if hasattr(chunks, "aclose"):
+                await chunks.aclose()
 
     async def watched_synthesize(*args: Any, **kwargs: Any) -> None:
         try:
@@ -52,13 +60,12 @@ def watched(call: Call) -> Iterator[None]:
 
     log = _KeptErrors(call)
     frameworks = logging.getLogger("videosdk.agents")
-    llm.chat, tts.synthesize = watched_chat, watched_synthesize
     frameworks.addHandler(log)
     try:
-        yield
+        with patch.object(llm, "chat", watched_chat), patch.object(tts, "synthesize", watched_synthesize):
+            yield
     finally:
         frameworks.removeHandler(log)
-        del llm.chat, tts.synthesize
 
 
 class _KeptErrors(logging.Handler):
