@@ -275,6 +275,22 @@ async def test_a_reply_that_hangs_is_told_in_time_and_nothing_is_left_of_it() ->
             await c.ask("How are you?")
 
 
+@in_virtual_call
+async def test_a_tool_that_waits_for_its_own_words_hangs_in_the_framework_and_is_told_in_time() -> None:
+    """They wait for the voice, which speaks the reply that waits for the tool (seen with 1.0.30)."""
+
+    class Waiting(Quiet):
+        @function_tool
+        async def look_around(self) -> str:
+            """Look around."""
+            await self.session.say("One moment.")
+            return "nothing"
+
+    async with nothing_left(), call(Waiting(), [["Well. ", ToolCall("look_around")], "No."], timeout=3.0) as c:
+        with pytest.raises(TimeoutError, match="waited 3 s for the end of the reply; the agent is speaking"):
+            await c.ask("Is it there?")
+
+
 # Errors of the voice
 
 

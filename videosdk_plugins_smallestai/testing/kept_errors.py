@@ -54,7 +54,7 @@ def watched(call: Call) -> Iterator[None]:
         try:
             await synthesize(*args, **kwargs)
         except Exception as error:
-            if current_reply.get() is not None:  # who lets the agent say something gets the error
+            if current_reply.get() is not None and not call.over:  # else whoever lets the agent speak gets it
                 call._note_error(error)
             raise
 

@@ -196,19 +196,27 @@ async def _connected(call: Call, context: _Job) -> AsyncIterator[None]:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await _end_framework_tasks(before)
+                if await _end_framework_tasks(before) and isinstance(call.tts, SmallestAITTS):
+                    await call.tts.aclose()  # what waited to speak has opened it anew
 
 
-async def _end_framework_tasks(before: set[asyncio.Task[Any]]) -> None:
-    """The framework leaves tasks that wait for ever, such as for the end of a speech that nobody hears any more."""
+async def _end_framework_tasks(before: set[asyncio.Task[Any]]) -> bool:
+    """The framework leaves tasks that wait for ever, such as for the end of a speech that nobody hears any more.
+
+    Returns:
+        Whether there were any.
+    """
+    found = False
     for _ in range(3):  # it keeps a cancellation to itself, once
         left = {task for task in asyncio.all_tasks() - before if _is_frameworks(task)}
         if not left:
-            return
+            break
+        found = True
         _, left = await asyncio.wait(left, timeout=0.5)  # most are about to end
         for task in left:
             logger.debug("a task of the framework was left behind, and is cancelled: %r", task)
             task.cancel()
+    return found
 
 
 def _is_frameworks(task: asyncio.Task[Any]) -> bool:
