@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import (
@@ -18,6 +19,7 @@ from .models import SmallestAIModel
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .fallback import FallbackTTS
     from .reply.metrics import ReplyMetrics
     from .tts import SmallestAITTS
     from .voices import Voice
@@ -26,6 +28,7 @@ __all__ = [
     "APIConnectionError",
     "APITimeoutError",
     "AuthenticationError",
+    "FallbackTTS",
     "InvalidRequestError",
     "ModelRetiredError",
     "RateLimitError",
@@ -38,21 +41,20 @@ __all__ = [
     "__version__",
 ]
 
+_LAZY = {
+    "FallbackTTS": ".fallback",
+    "ReplyMetrics": ".reply.metrics",
+    "SmallestAITTS": ".tts",
+    "Voice": ".voices",
+}
+"""Imported when they are first asked for: the classes bring the whole framework with them, which takes seconds, and a
+voice aiohttp; the emulator, the errors and the pytest plugin do without."""
+
 if not TYPE_CHECKING:  # for a type checker a module with __getattr__ would have every name
 
     def __getattr__(name: str) -> Any:
-        """Import these when they are first asked for.
-
-        The class brings the whole framework with it, which takes seconds, and a voice aiohttp; the emulator, the
-        errors and the pytest plugin do without.
-        """
-        if name == "SmallestAITTS":
-            from .tts import SmallestAITTS as value
-        elif name == "ReplyMetrics":
-            from .reply.metrics import ReplyMetrics as value
-        elif name == "Voice":
-            from .voices import Voice as value
-        else:
+        """Import one of `_LAZY`."""
+        if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = value
+        value = globals()[name] = getattr(import_module(_LAZY[name], __name__), name)
         return value

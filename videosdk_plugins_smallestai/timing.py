@@ -58,6 +58,11 @@ class Timing:
         track_gone: A track whose frames were pulled, and for so long are not any more, has no listener: its last
             words are not waited for.
         track_stuck: The same for a track that is pulled and plays nothing of what it was given.
+        fallback_grace: A voice of `FallbackTTS` that has emitted an error, or was interrupted, may take so long to
+            end; the first, counted from its last audio: it may only warn.
+        fallback_silence: A voice of `FallbackTTS` that has text to speak, has let the listener run dry, and brings
+            nothing for so long, is hung. Ours give up before, and say why.
+        fallback_prewarm: Prewarming all voices of `FallbackTTS` may hold up a call's start for so long.
         voices: The list of voices may take so long: nobody waits for it in a conversation.
     """
 
@@ -97,4 +102,7 @@ class Timing:
     track_poll: float = 0.02
     track_gone: float = 2.0
     track_stuck: float = 10.0
+    fallback_grace: float = 1.0
+    fallback_silence: float = 12.0
+    fallback_prewarm: float = 6.0
     voices: float = 15.0

@@ -84,12 +84,30 @@ class Timeline:
         segment = SpokenSegment(at, self._pace())
         self._first.append(len(self._ends))
         self._segments.append(segment)
+        self.extend(text)
+        return segment
+
+    def extend(self, text: str) -> None:
+        """Append to the last segment, which has not ended.
+
+        Args:
+            text: More of its text, white space in front included.
+        """
         found = units(text)
         for unit in found:
             self._text += (unit.joint if self._text else "") + unit.text
             self._ends.append(len(self._text))
-        segment.take(found)
-        return segment
+        self._segments[-1].take(found)
+
+    def shorten(self, letters: int) -> None:
+        """Of the last segment only the words with so many letters and digits were spoken."""
+        segment = self._segments[-1]
+        counts = accumulate(sum(map(str.isalnum, unit.text)) for unit in segment.units)
+        kept = sum(count <= letters for count in counts)
+        del self._ends[self._first[-1] + kept :]
+        self._text = self._text[: self._ends[-1] if self._ends else 0]
+        segment.units = segment.units[:kept]
+        segment.take([])
 
     def end(self, segment: SpokenSegment) -> SpokenSegment:
         """All audio of a segment is there. Returns the segment that its words now belong to.

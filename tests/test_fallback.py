@@ -1,0 +1,962 @@
+"""Several voices behind one: where one fails, the next goes on, and every word is spoken by one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from listening import FRAME_BYTES, SEVEN, RecordingTrack, assert_same, items, tokens
+from routes import ROUTES
+from videosdk.agents import TTS, FlushMarker
+from virtual_sockets import in_virtual_time
+
+from videosdk_plugins_smallestai import (
+    FallbackTTS,
+    InvalidRequestError,
+    ServerError,
+    SmallestAITTS,
+)
+from videosdk_plugins_smallestai.emulator import Break, Refuse, SpeechRequest, WavesEmulator, tone
+from videosdk_plugins_smallestai.timing import Timing
+
+PARTS = ["This is the first.", "The second comes.", "Here is the third.", "And the fourth.", "Five ends it."]
+QUICK: dict[str, Any] = {"voice": "tone", "first_audio": 0.05, "real_time_factor": 20.0}
+SOON = 2.0
+"""Seconds until the next voice is to speak."""
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def whole_frames(pcm: bytes) -> bytes:
+    """As a voice leaves it: the last frame is filled with silence."""
+    return pcm + bytes(-len(pcm) % FRAME_BYTES)
+
+
+class Foreign(TTS):  # type: ignore[misc]
+    """Another make. Speaks each item when it has it, in the emulator's tone, and fails in its own way.
+
+    Args:
+        speaks: Items that it speaks before it fails.
+        how: What it does then: raise, emit, do both, hang.
+        half: Seconds of the item that it fails in, which are heard.
+        ahead: Items that it takes before it speaks the first of them; ``None``: all, as they come.
+        words: Whether it tells its words, each when its audio has been handed over.
+        late: Seconds after which it emits an error once more, and adds audio, when it has failed.
+    """
+
+    def __init__(
+        self,
+        speaks: float = math.inf,
+        how: str = "raise",
+        *,
+        half: float = 0.0,
+        ahead: int | None = 0,
+        words: bool = False,
+        late: float | None = None,
+    ) -> None:
+        super().__init__(sample_rate=24000, num_channels=1, word_timestamps=words)
+        self.loop: Any = None
+        self.speaks, self.how, self.half, self.ahead, self.late = speaks, how, half, ahead, late
+        self.language = "xx"
+        self.taken: list[str] = []
+        self.asked = 0
+        self.calls: list[str] = []
+        self.said: list[str] = []
+        self.background: set[asyncio.Task[None]] = set()
+
+    async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+        self.asked += 1
+        self.cumulative: list[str] = []
+        queue: asyncio.Queue[str | None] = asyncio.Queue(self.ahead or 0)
+        reading = None
+        if self.ahead == 0:
+            async for item in items([text]) if isinstance(text, str) else text:
+                if isinstance(item, str):
+                    self.taken.append(item)
+                    if not await self.speak(item):
+                        return
+            return
+        reading = asyncio.ensure_future(self.read(text, queue))
+        try:
+            while (item := await queue.get()) is not None:
+                if not await self.speak(item):
+                    return
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+
+    async def read(self, text: Any, queue: asyncio.Queue[str | None]) -> None:
+        async for item in text:
+            if isinstance(item, str):
+                self.taken.append(item)
+                await queue.put(item)
+        await queue.put(None)
+
+    async def speak(self, item: str) -> bool:
+        pcm = tone(item)
+        if self.speaks > 0:
+            self.speaks -= 1
+            await self.audio_track.add_new_bytes(pcm)
+            self.said.append(item)
+            if self.supports_word_timestamps:
+                for word in item.split():
+                    self.cumulative.append(word)
+                    self.emit("word_spoken", {"word": word, "cumulative_text": " ".join(self.cumulative)})
+            await asyncio.sleep(0.1)  # it takes its time
+            return True
+        if self.half:
+            await self.audio_track.add_new_bytes(pcm[: round(self.half * 48000)])
+        if self.late is not None:
+            task = asyncio.ensure_future(self.go_on(pcm))
+            self.background.add(task)
+        if "emit" in self.how:
+            self.emit("error", "out of order")
+        if "raise" in self.how:
+            raise RuntimeError("out of order")
+        if "hang" in self.how:
+            await asyncio.Event().wait()
+        return False
+
+    async def go_on(self, pcm: bytes) -> None:
+        assert self.late is not None
+        await asyncio.sleep(self.late)
+        await self.audio_track.add_new_bytes(pcm)
+        self.emit("error", "still out of order")
+
+    async def prewarm(self) -> None:
+        self.calls.append("prewarm")
+
+    async def pause(self) -> None:
+        self.calls.append("pause")
+        await super().pause()
+
+    async def resume(self) -> None:
+        self.calls.append("resume")
+        await super().resume()
+
+    async def interrupt(self) -> None:
+        self.calls.append("interrupt")
+        if hasattr(self.audio_track, "interrupt"):
+            self.audio_track.interrupt()
+
+    async def aclose(self) -> None:
+        self.calls.append("aclose")
+        await super().aclose()
+
+
+@dataclass
+class Ear(RecordingTrack):
+    """A track that can be paused, and counts that."""
+
+    calls: list[str] = field(default_factory=list)
+    can_pause = True
+
+    async def pause(self) -> None:
+        self.calls.append("pause")
+
+    async def resume(self) -> None:
+        self.calls.append("resume")
+
+
+@dataclass
+class Call:
+    """A wrapper around some voices, and what comes of it."""
+
+    tts: FallbackTTS
+    track: Ear
+    errors: list[str] = field(default_factory=list)
+    words: list[dict[str, str]] = field(default_factory=list)
+    first_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.tts.on("error", lambda message: self.errors.append(message))
+        self.tts.on("word_spoken", lambda event: self.words.append(event))
+
+    async def synthesize(self, text: Any, **overrides: Any) -> None:
+        """As the framework calls it."""
+
+        async def first_byte() -> None:
+            self.first_bytes += 1
+
+        self.tts.on_first_audio_byte(first_byte)
+        self.tts.reset_first_audio_tracking()
+        await self.tts.synthesize(text, **overrides)
+
+    async def tells(self, count: int) -> None:
+        """Wait until so many words have been told."""
+        async with asyncio.timeout(60):
+            while len(self.words) < count:  # noqa: ASYNC110 - the framework's emitter has no event to await
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def a_call(*voices: TTS, timing: Timing | None = None, **arguments: Any) -> AsyncIterator[Call]:
+    kind = FallbackTTS if timing is None else type("Fallback", (FallbackTTS,), {"timing": timing})
+    tts = kind(list(voices), **arguments)
+    tts.loop = asyncio.get_running_loop()
+    tts.audio_track = Ear()
+    try:
+        yield Call(tts, tts.audio_track)
+    finally:
+        await tts.aclose()
+        for voice in voices:
+            for task in getattr(voice, "background", ()):
+                task.cancel()
+
+
+@asynccontextmanager
+async def servers(*settings: dict[str, Any]) -> AsyncIterator[list[WavesEmulator]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(WavesEmulator(**QUICK | own)) for own in settings]
+
+
+def ours(waves: WavesEmulator, route: str = "websocket", **plugin: Any) -> SmallestAITTS:
+    return SmallestAITTS(**({"api_key": "sk_test", "base_url": waves.base_url} | ROUTES[route] | plugin))
+
+
+def refuse_from(number: int) -> Callable[[SpeechRequest], Refuse | None]:
+    return lambda request: Refuse(503) if request.number >= number else None
+
+
+def said_by(waves: WavesEmulator) -> str:
+    return " ".join(request.text.strip() for request in waves.requests if request.outcome == "served")
+
+
+def growing(text: str) -> list[str]:
+    words = text.split()
+    return [" ".join(words[: index + 1]) for index in range(len(words))]
+
+
+def assert_heard(call: Call, whole: str, second: str) -> None:
+    """The first voice was heard, perhaps a little into what the second one repeats, and then that."""
+    rest = whole_frames(tone(second))
+    assert call.track.heard.endswith(rest)
+    before = bytes(call.track.heard[: -len(rest)])
+    assert_same(before, whole_frames(tone(whole)[: len(before.rstrip(b"\0"))]))
+    first = whole.removesuffix(second)
+    assert len(before) >= len(tone(first))
+    assert len(before) < len(tone(first)) + 48000
+
+
+# A voice of ours fails
+
+
+@pytest.mark.parametrize("route", ["websocket", "http", "continuations", "sse"])
+@pytest.mark.parametrize("warm", [True, False], ids=["after prewarm", "from the start"])
+@in_virtual_time
+async def test_over_a_service_that_is_down_the_next_voice_speaks_the_whole_text_at_once(
+    route: str, warm: bool
+) -> None:
+    async with servers({}, {}) as (first, second), a_call(ours(first, route), ours(second)) as call:
+        if warm:
+            await call.tts.prewarm()
+            assert len(second.connections) == 1
+        await first.stop()
+        began = now()
+        await call.synthesize(tokens(SEVEN))
+        assert_same(call.track.speech, tone(SEVEN))
+        assert call.track.first_at - began < SOON
+        assert len(second.connections) == 1
+        assert len(call.errors) == 1
+        assert call.first_bytes == 1
+        assert call.tts.active_provider is call.tts.providers[1]
+
+
+@pytest.mark.parametrize("route", ["websocket", "http", "continuations"])
+@pytest.mark.parametrize("pace", [0.0, 0.05], ids=["at once", "slowly"])
+@pytest.mark.parametrize("failing", [0, 1, 3])
+@in_virtual_time
+async def test_a_voice_that_fails_between_two_sentences_leaves_the_rest_to_the_next(
+    route: str, failing: int, pace: float
+) -> None:
+    async with (
+        servers({"fault": refuse_from(failing)}, {}) as (first, second),
+        a_call(ours(first, route), ours(second, route)) as call,
+    ):
+        await call.synthesize(tokens(SEVEN, pace))
+        assert f"{said_by(first)} {said_by(second)}".strip() == SEVEN
+        assert_heard(call, SEVEN, said_by(second))
+        assert len(call.errors) == 1
+
+
+@pytest.mark.parametrize("route", ["websocket", "http", "continuations"])
+@in_virtual_time
+async def test_a_voice_that_fails_in_mid_sentence_is_followed_by_that_sentence_from_its_start(route: str) -> None:
+    third = PARTS[2]
+
+    def fault(request: SpeechRequest) -> Break | None:
+        at = request.text.find(third)
+        return None if at < 0 else Break(len(tone(request.text[:at])) / 48000 + 0.3)
+
+    async with (
+        servers({"fault": fault}, {}) as (first, second),
+        a_call(ours(first, route), ours(second, route)) as call,
+    ):
+        await call.tts.prewarm()
+        await call.synthesize(items(PARTS))
+        assert_heard(call, " ".join(PARTS), " ".join(PARTS[2:]))
+        assert max(call.track.gaps, default=0.0) < SOON
+        assert len(call.errors) == 1
+
+
+@in_virtual_time
+async def test_money_and_what_is_never_sent_do_not_shift_what_is_handed_on() -> None:
+    text = "Hello there. \U0001f642 It costs $1,299.50 at 10:30. “Really?” ... ... \U0001f642\U0001f642"
+    for failing in (0, 1, 2):
+        async with (
+            servers({"fault": refuse_from(failing)}, {}) as (first, second),
+            a_call(ours(first), ours(second)) as call,
+        ):
+            await call.synthesize(tokens(text))
+            said = [r.text for w in (first, second) for r in w.requests if r.outcome == "served"]
+            assert (
+                " ".join(said)
+                .replace("\U0001f642 ", "")
+                .startswith("Hello there. It costs $1,299.50 at 10:30. “Really?”")
+            )
+
+
+@in_virtual_time
+async def test_the_next_voice_does_not_wait_for_text_that_the_failed_one_waited_for() -> None:
+    """And that text is lost to neither."""
+    release = asyncio.Event()
+
+    async def text() -> AsyncIterator[str]:
+        yield PARTS[0]
+        await release.wait()
+        for part in PARTS[1:]:
+            yield part
+
+    async with servers({"fault": refuse_from(0)}, {}) as (first, second), a_call(ours(first), ours(second)) as call:
+        speaking = asyncio.ensure_future(call.synthesize(text()))
+        await call.track.hears(len(tone(PARTS[0])) / 48000)
+        assert now() < SOON
+        assert not speaking.done()
+        release.set()
+        await speaking
+        assert_same(call.track.speech, tone(" ".join(PARTS)))
+
+
+@pytest.mark.parametrize("route", ["websocket", "http"])
+@in_virtual_time
+async def test_a_plain_text_is_spoken_whole_too(route: str) -> None:
+    async with (
+        servers({"fault": refuse_from(0)}, {}) as (first, second),
+        a_call(ours(first, route), ours(second)) as call,
+    ):
+        await call.synthesize("This is said in one go. It is short.")
+        assert_same(call.track.speech, tone("This is said in one go. It is short."))
+        assert [request.text for request in second.requests] == ["This is said in one go. It is short."]
+    long = "It is said of a long text that it is sent in parts. " * 8
+    async with (
+        servers({"fault": refuse_from(1)}, {}) as (first, second),
+        a_call(ours(first, route), ours(second)) as call,
+    ):
+        await call.synthesize(long)
+        assert f"{said_by(first)} {said_by(second)}".split() == long.split()
+
+
+# A voice of another make fails
+
+
+@pytest.mark.parametrize("half", [0.0, 0.3])
+@pytest.mark.parametrize("speaks", [0, 2, 4])
+@pytest.mark.parametrize("how", ["raise", "emit", "emit and raise", "emit and hang"])
+@in_virtual_time
+async def test_of_a_voice_that_speaks_item_by_item_the_next_repeats_only_the_one_it_failed_in(
+    how: str, speaks: int, half: float
+) -> None:
+    bad, good, third = Foreign(speaks, how, half=half), Foreign(), Foreign()
+    async with a_call(bad, good, third) as call:
+        began = now()
+        await call.synthesize(items([*PARTS, FlushMarker()]))
+        assert bad.said == PARTS[:speaks]
+        assert good.said == PARTS[speaks:]
+        heard = b"".join(map(tone, PARTS[:speaks])) + tone(PARTS[speaks])[: round(half * 48000)]
+        assert_same(call.track.heard, whole_frames(heard) + b"".join(map(tone, PARTS[speaks:])))
+        assert len(call.errors) == 1, "emitted and raised, it is one failure"
+        assert call.errors[0].endswith("out of order")
+        assert third.asked == 0
+        assert call.tts.active_provider is good
+        assert call.first_bytes == 1
+        assert now() - began < 0.1 * len(PARTS) + SOON
+
+
+@pytest.mark.parametrize("pace", [0.0, 0.05, 0.3], ids=["at once", "quickly", "slowly"])
+@pytest.mark.parametrize("ahead", [1, 3, None])
+@pytest.mark.parametrize("speaks", [0, 2, 4])
+@pytest.mark.parametrize("half", [0.0, 0.3])
+@in_virtual_time
+async def test_nothing_is_lost_of_what_a_voice_took_before_it_could_speak_it(
+    half: float, speaks: int, ahead: int | None, pace: float
+) -> None:
+    async def text() -> AsyncIterator[str]:
+        for part in PARTS:
+            await asyncio.sleep(pace)
+            yield part
+
+    bad, good = Foreign(speaks, half=half, ahead=ahead), Foreign()
+    async with a_call(bad, good) as call:
+        await call.synthesize(text())
+        assert bad.said == PARTS[:speaks]
+        assert good.said == PARTS[len(PARTS) - len(good.said) :]
+        assert len(good.said) >= len(PARTS) - speaks, "repeated perhaps, and not lost"
+
+
+@in_virtual_time
+async def test_what_a_voice_has_told_word_by_word_or_must_have_spoken_is_not_repeated() -> None:
+    bad, good = Foreign(3, ahead=None, words=True), Foreign(words=True)
+    async with a_call(bad, good) as call:
+        await call.synthesize(items(PARTS))
+        assert good.said == PARTS[3:]
+    number = [f"This is sentence number {number} now." for number in range(30)]
+    bad, good = Foreign(27, ahead=None), Foreign()
+    async with a_call(bad, good) as call:
+        await call.synthesize(items(number))
+        assert good.said == number[len(number) - len(good.said) :]
+        assert 3 <= len(good.said) <= 23
+
+
+@in_virtual_time
+async def test_a_plain_text_of_another_make_is_repeated_from_a_sentence_that_may_not_have_been_heard() -> None:
+    bad, good = Foreign(0, half=1.0), Foreign()
+    async with a_call(bad, good) as call:
+        await call.synthesize(" ".join(PARTS))
+        assert good.said == [" ".join(PARTS)]
+    bad, good = Foreign(0, half=4.0), Foreign()
+    async with a_call(bad, good) as call:
+        await call.synthesize(" ".join(PARTS))
+        assert good.said == [" " + " ".join(PARTS[1:])]
+
+
+@in_virtual_time
+async def test_a_voice_that_goes_on_after_it_has_failed_is_not_heard_nor_does_it_fail_again() -> None:
+    bad, good, third = Foreign(1, half=0.3001, late=0.1), Foreign(), Foreign()
+    async with a_call(bad, good, third) as call:
+        await call.synthesize(items(PARTS))
+        await asyncio.sleep(1)
+        half = tone(PARTS[1])[: round(0.3001 * 48000) // 2 * 2]
+        assert_same(call.track.heard, whole_frames(tone(PARTS[0]) + half) + b"".join(map(tone, PARTS[1:])))
+        assert len(call.errors) == 1
+        assert third.asked == 0
+        await call.synthesize("And on we go.")
+        assert good.said[-1] == "And on we go."
+
+
+@in_virtual_time
+async def test_half_a_sample_of_a_failed_voice_makes_no_noise_of_the_next() -> None:
+    class Odd(Foreign):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            pcm = tone("Hello there.")
+            for start in range(0, 4001, 1333):
+                await self.audio_track.add_new_bytes(pcm[start : min(start + 1333, 4001)])
+            raise RuntimeError("out of order")
+
+    async with a_call(Odd(), Foreign()) as call:
+        await call.synthesize(items(["Hello there."]))
+        assert_same(call.track.heard, whole_frames(tone("Hello there.")[:4000]) + tone("Hello there."))
+
+
+@pytest.mark.parametrize("half", [0.0, 0.3])
+@in_virtual_time
+async def test_a_voice_that_hangs_is_left_for_the_next(half: float) -> None:
+    bad, good = Foreign(1, "hang", half=half), Foreign()
+    async with a_call(bad, good) as call:
+        async with asyncio.timeout(20):
+            await call.synthesize(items(PARTS))
+        assert good.said == PARTS[1:]
+        assert "silent" in call.errors[0]
+        assert bad.calls == ["interrupt", *bad.calls[1:]], "it is told to stop"
+        assert call.track.interrupted == 0, "and what is heard of it is not cut off"
+
+
+@in_virtual_time
+async def test_a_voice_that_waits_for_text_is_not_taken_for_hung() -> None:
+    async def text() -> AsyncIterator[str]:
+        yield PARTS[0]
+        await asyncio.sleep(60)
+        yield PARTS[1]
+
+    async with a_call(voice := Foreign(), Foreign()) as call:
+        await call.synthesize(text())
+        assert voice.said == PARTS[:2]
+        assert call.errors == []
+
+
+@in_virtual_time
+async def test_a_voice_that_warns_and_speaks_on_may_end_what_it_has() -> None:
+    class Warning(Foreign):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            async for item in text:
+                self.emit("error", "a mark was ignored")
+                pcm = tone(item)
+                for start in range(0, len(pcm), 4800):
+                    await self.audio_track.add_new_bytes(pcm[start : start + 4800])
+                    await asyncio.sleep(0.1)
+
+    async with a_call(Warning(), good := Foreign()) as call:
+        await call.synthesize(items(["This is quite a long first sentence, of several seconds.", *PARTS]))
+        assert call.track.heard.startswith(tone("This is quite a long first sentence, of several seconds."))
+        assert good.said[-5:] == PARTS
+        assert call.errors == ["a mark was ignored"]
+
+
+# Between replies
+
+
+@in_virtual_time
+async def test_a_voice_that_emits_an_error_between_replies_is_left_before_the_next_one() -> None:
+    first, second, third = Foreign(), Foreign(), Foreign()
+    async with a_call(first, second, third) as call:
+        await call.synthesize("One.")
+        second.emit("error", "nobody listens to the backup")
+        assert call.errors == []
+        first.emit("error", "the connection is gone")
+        first.emit("error", "the connection is gone")
+        await call.synthesize("Two.")
+        assert (first.said, second.said, third.said) == (["One."], ["Two."], [])
+        assert call.errors == ["the connection is gone"]
+        assert call.tts.active_provider is second
+
+
+@in_virtual_time
+async def test_a_voice_that_has_recovered_is_heard_and_its_failures_too() -> None:
+    first, second = Foreign(0), Foreign()
+    async with a_call(first, second, temporary_disable_sec=0.0) as call:
+        await call.synthesize("One.")
+        first.speaks, first.how = math.inf, "emit"
+        await call.synthesize("Two.")
+        assert (first.said, second.said) == (["Two."], ["One."])
+        first.speaks = 0
+        await call.synthesize("Three.")
+        assert second.said == ["One.", "Three."], "the framework's has no listener at a voice that it restores"
+        assert len(call.errors) == 2
+
+
+@in_virtual_time
+async def test_voices_that_fail_in_turn_are_each_tried_once_in_a_reply() -> None:
+    first, second = Foreign(0), Foreign()
+    async with a_call(first, second) as call:
+        await call.synthesize("One.")
+        first.speaks, second.speaks = 1, 0
+        await call.synthesize("Two.")
+        assert first.said == ["Two."], "it has not been out for a minute, and is better than silence"
+        first.speaks, second.speaks = 0, 1
+        await call.synthesize("Three.")
+        assert second.said == ["One.", "Three."]
+        first.speaks = second.speaks = 0
+        with pytest.raises(RuntimeError, match="out of order"):
+            await call.synthesize("Four.")
+        assert len(call.errors) == 5
+
+
+@in_virtual_time
+async def test_a_voice_that_is_disabled_for_good_is_not_returned_to() -> None:
+    first, second = Foreign(0), Foreign()
+    async with a_call(first, second, permanent_disable_after_attempts=1) as call:
+        await call.synthesize("One.")
+        second.speaks = 0
+        with pytest.raises(RuntimeError, match="out of order"):
+            await call.synthesize("Two.")
+        assert first.asked == 1
+
+
+@in_virtual_time
+async def test_a_voice_whose_latency_is_too_high_is_left_as_in_the_frameworks() -> None:
+    first, second = Foreign(), Foreign()
+    async with a_call(first, second, latency_threshold_ms=500, consecutive_latency_hits=2) as call:
+        await call.tts._record_latency(600)
+        await call.tts._record_latency(600)
+        await call.synthesize("One.")
+        assert second.said == ["One."]
+
+
+# All fail
+
+
+@pytest.mark.parametrize("route", ["websocket", "http"])
+@in_virtual_time
+async def test_when_all_voices_fail_the_last_error_is_raised_and_the_text_is_read_to_its_end(route: str) -> None:
+    read: list[str] = []
+
+    async def text() -> AsyncIterator[str]:
+        for part in PARTS:
+            read.append(part)
+            yield part
+
+    async with (
+        servers({"fault": refuse_from(0)}, {"fault": refuse_from(0)}) as (first, second),
+        a_call(ours(first, route), ours(second, route)) as call,
+    ):
+        with pytest.raises(ServerError) as caught:
+            await call.synthesize(text())
+        assert " ".join(PARTS).startswith(caught.value.unspoken)
+        assert caught.value.unspoken
+        assert len(call.errors) == 2
+        await asyncio.sleep(0.1)
+        assert read == PARTS
+
+
+@in_virtual_time
+async def test_a_failure_that_is_only_emitted_is_raised_when_nobody_is_left() -> None:
+    async with a_call(Foreign(0, "emit"), Foreign(0, "emit")) as call:
+        with pytest.raises(RuntimeError, match="out of order"):
+            await call.synthesize(items(PARTS))
+        assert call.errors == ["out of order", "out of order"]
+
+
+# Text
+
+
+@pytest.mark.parametrize("route", ["websocket", "http"])
+@in_virtual_time
+async def test_an_error_of_the_text_is_the_callers_and_no_voices(route: str) -> None:
+    async def text() -> AsyncIterator[str]:
+        yield PARTS[0]
+        raise LookupError("the language model failed")
+
+    async with servers({}, {}) as (first, second), a_call(ours(first, route), ours(second)) as call:
+        with pytest.raises(LookupError):
+            await call.synthesize(text())
+        assert_same(call.track.speech, tone(PARTS[0]))
+        assert call.errors == []
+        assert call.tts.active_provider is call.tts.providers[0]
+    async with (
+        servers({"fault": refuse_from(0)}, {}) as (first, second),
+        a_call(ours(first, route), ours(second)) as call,
+    ):
+        with pytest.raises(LookupError):
+            await call.synthesize(text())
+        assert_same(call.track.speech, tone(PARTS[0]))
+
+
+@pytest.mark.parametrize("text", ["", "   ", items([]), items([FlushMarker()])], ids=["", "blank", "none", "flush"])
+@in_virtual_time
+async def test_nothing_to_say_is_no_failure(text: Any) -> None:
+    async with servers({}, {}) as (first, second), a_call(ours(first), ours(second)) as call:
+        await call.synthesize(text)
+        assert not call.track.heard
+        assert call.errors == []
+
+
+async def test_a_text_that_is_none_is_refused() -> None:
+    async with a_call(Foreign()) as call:
+        with pytest.raises(TypeError, match="text must be"):
+            await call.synthesize(None)
+        assert call.errors == []
+
+
+def test_a_wrapper_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one provider"):
+        FallbackTTS([])
+
+
+async def test_without_a_track_no_voice_is_blamed() -> None:
+    tts = FallbackTTS([Foreign(), Foreign()])
+    errors: list[str] = []
+    tts.on("error", lambda message: errors.append(message))
+    await tts.synthesize("Hello there.")
+    assert errors == ["Audio track or event loop not set"]
+    assert tts.active_provider is tts.providers[0]
+    await tts.aclose()
+
+
+# Barge-in
+
+
+@pytest.mark.parametrize("after", [0.0, 0.001, 0.02, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.05, 1.1, 1.2, 1.4, 2.0])
+@pytest.mark.parametrize("first", ["ours", "foreign"])
+@in_virtual_time
+async def test_after_a_barge_in_at_any_stage_nothing_more_is_heard_and_the_text_is_read(
+    first: str, after: float
+) -> None:
+    """Before the first voice speaks, while it does, while it fails, before the second, and while that speaks."""
+    read = 0
+
+    async def text() -> AsyncIterator[str]:
+        nonlocal read
+        for part in PARTS * 20:
+            read += 1
+            yield part
+
+    async with servers({"fault": refuse_from(1)}, {"real_time_factor": 1.0}) as (bad, good):
+        voice: TTS = ours(bad) if first == "ours" else Foreign(1, half=0.3)
+        async with a_call(voice, ours(good, word_timestamps=True)) as call:
+            await call.tts.prewarm()
+            speaking = asyncio.ensure_future(call.synthesize(text()))
+            await asyncio.sleep(after)
+            await call.tts.interrupt()
+            heard, told = len(call.track.heard), len(call.words)
+            assert call.track.interrupted >= 1
+            async with asyncio.timeout(2):
+                await speaking
+            errors = list(call.errors)
+            await asyncio.sleep(5)
+            assert len(call.track.heard) == heard
+            assert len(call.words) == told
+            assert read == len(PARTS) * 20
+            assert call.errors == errors
+            await call.synthesize("Yes, what is it?")
+            assert call.track.speech.endswith(tone("Yes, what is it?"))
+
+
+@in_virtual_time
+async def test_a_barge_in_on_a_voice_that_hangs_ends_the_reply() -> None:
+    class Deaf(Foreign):
+        async def interrupt(self) -> None:
+            raise RuntimeError("not now")
+
+    async with a_call(bad := Deaf(0, "hang"), good := Foreign()) as call:
+        speaking = asyncio.ensure_future(call.synthesize(items(PARTS)))
+        await asyncio.sleep(0.5)
+        await call.tts.interrupt()
+        async with asyncio.timeout(3.5):
+            await speaking
+        assert good.asked == 0
+        assert call.errors == []
+        bad.speaks = math.inf
+        await call.synthesize("Go on.")
+        assert bad.said == ["Go on."]
+
+
+@in_virtual_time
+async def test_a_reply_that_is_cancelled_is_read_to_its_end_too() -> None:
+    read: list[str] = []
+
+    async def text() -> AsyncIterator[str]:
+        for part in PARTS:
+            read.append(part)
+            yield part
+
+    async with a_call(voice := Foreign(), good := Foreign()) as call:
+        speaking = asyncio.ensure_future(call.synthesize(text()))
+        await asyncio.sleep(0.15)
+        speaking.cancel()
+        await asyncio.wait({speaking})
+        assert speaking.cancelled()
+        await asyncio.sleep(0.1)
+        assert read == PARTS
+        assert voice.said == PARTS[:2]
+        assert good.asked == 0
+
+
+# Pause
+
+
+@in_virtual_time
+async def test_pause_and_resume_reach_the_voice_that_is_heard_and_the_track_once() -> None:
+    first, second = Foreign(0), Foreign()
+    async with a_call(first, second) as call:
+        assert call.tts.can_pause
+        await call.synthesize("One.")
+        await call.tts.pause()
+        await call.tts.resume()
+        assert (first.calls, second.calls) == ([], ["pause", "resume"])
+        assert call.track.calls == ["pause", "resume"]
+        await call.tts.interrupt()
+        assert (first.calls, second.calls) == ([], ["pause", "resume", "interrupt"])
+        assert call.track.interrupted == 1
+
+
+@in_virtual_time
+async def test_words_wait_when_the_voice_changes_during_a_pause() -> None:
+    release = asyncio.Event()
+
+    def fault(request: SpeechRequest) -> Break | None:
+        return Break(0.3) if request.number else None
+
+    async with servers({"fault": fault}, {}) as (first, second):
+        voices = [ours(waves, word_timestamps=True) for waves in (first, second)]
+        async with a_call(*voices) as call:
+            speaking = asyncio.ensure_future(call.synthesize(items(PARTS)))
+            await call.track.hears(0.1)
+            await call.tts.pause()
+            told = len(call.words)
+            await speaking
+            release.set()
+            await asyncio.sleep(10)
+            assert len(call.words) == told
+            await call.tts.resume()
+            await call.tells(told + 1)
+            await asyncio.sleep(20)
+            assert call.words[-1]["cumulative_text"].endswith(" ".join(PARTS[2:]))
+            assert call.track.calls == ["pause", "resume"]
+
+
+# Words
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+@pytest.mark.parametrize("timed", [(True, True), (True, False), (False, True)], ids=["both", "first", "second"])
+@in_virtual_time
+async def test_words_are_told_throughout_and_what_was_said_before_stays(
+    timed: tuple[bool, bool], failing: int
+) -> None:
+    async with servers({"fault": refuse_from(failing)}, {}) as (first, second):
+        voices = [ours(w, word_timestamps=t) for w, t in zip((first, second), timed, strict=True)]
+        async with a_call(*voices) as call:
+            assert call.tts.supports_word_timestamps
+            await call.synthesize(items(PARTS))
+            text = " ".join(PARTS)
+            await call.tells(len(text.split()))
+            await asyncio.sleep(5)
+            assert sorted(event["word"] for event in call.words) == sorted(text.split())
+            assert call.words[-1]["cumulative_text"] == text
+            await call.synthesize("The next one.")
+            await call.tells(len(text.split()) + 3)
+            assert call.words[-1]["cumulative_text"] == "The next one."
+
+
+@in_virtual_time
+async def test_words_of_voices_that_tell_none_are_not_told() -> None:
+    async with a_call(Foreign(), Foreign()) as call:
+        assert not call.tts.supports_word_timestamps
+        await call.synthesize(items(PARTS))
+        await asyncio.sleep(10)
+        assert call.words == []
+
+
+@in_virtual_time
+async def test_estimated_words_are_told_about_when_they_are_heard() -> None:
+    async with a_call(Foreign(), Foreign(words=True)) as call:
+        times: list[float] = []
+        call.tts.on("word_spoken", lambda event: times.append(now()))
+        await call.synthesize(items(PARTS))
+        await call.tells(17)
+        assert [event["cumulative_text"] for event in call.words] == growing(" ".join(PARTS))
+        length = len(call.track.heard) / 48000
+        assert length * 0.6 < times[-1] - call.track.first_at < length
+        assert times[7] - call.track.first_at == pytest.approx(length / 2, abs=length / 4)
+
+
+# The rest
+
+
+@in_virtual_time
+async def test_all_voices_are_warmed_at_once_and_one_that_cannot_be_does_not_hinder_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Cold(Foreign):
+        async def prewarm(self) -> None:
+            raise ConnectionError("nobody there")
+
+    class Stuck(Foreign):
+        async def prewarm(self) -> None:
+            await asyncio.Event().wait()
+
+    async with (
+        servers({}, {}) as (first, second),
+        a_call(Cold(), ours(first), Stuck(), ours(second), plain := Foreign()) as call,
+    ):
+        await call.tts.prewarm()
+        assert now() < 10
+        assert len(first.connections) == len(second.connections) == 1
+        assert plain.calls == ["prewarm"]
+        assert "nobody there" in caplog.text
+
+
+async def test_all_voices_are_closed_also_when_one_cannot_be() -> None:
+    class Stubborn(Foreign):
+        async def aclose(self) -> None:
+            raise RuntimeError("not now")
+
+    voices = [Stubborn(), Foreign(), Foreign()]
+    async with a_call(*voices):
+        pass
+    assert [voice.calls for voice in voices[1:]] == [["aclose"], ["aclose"]]
+
+
+@in_virtual_time
+async def test_a_reply_ends_normally_when_the_wrapper_is_closed() -> None:
+    async with servers({"real_time_factor": 1.0}) as (waves,), a_call(ours(waves), Foreign()) as call:
+        speaking = asyncio.ensure_future(call.synthesize(tokens(SEVEN)))
+        await call.track.hears(0.5)
+        await call.tts.aclose()
+        async with asyncio.timeout(2):
+            await speaking
+        assert call.errors == []
+
+
+@in_virtual_time
+async def test_the_active_voices_attributes_are_the_wrappers() -> None:
+    async with servers({}) as (waves,), a_call(ours(waves, voice_id="emily", language="hi"), Foreign()) as call:
+        assert (call.tts.model, call.tts.voice_id, call.tts.language) == ("lightning-v3.1", "emily", "hi")
+        call.tts.active_provider.emit("error", "gone")
+        await asyncio.sleep(0)
+        assert call.tts.language == "xx"
+        assert not hasattr(call.tts, "model")
+
+
+@in_virtual_time
+async def test_overrides_reach_every_voice() -> None:
+    async with servers({"fault": refuse_from(0)}, {}) as (first, second), a_call(ours(first), ours(second)) as call:
+        await call.synthesize("Hello there.", speed=1.5, voice_id="emily", anything=True)
+        assert {(r.body["speed"], r.body["voice_id"]) for w in (first, second) for r in w.requests} == {
+            (1.5, "emily")
+        }
+
+
+@in_virtual_time
+async def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    async with a_call(Foreign(0), Foreign()) as call:
+        await call.synthesize("One.")
+    assert capsys.readouterr().out == ""
+
+
+# stream_synthesize
+
+
+@pytest.mark.parametrize("route", ["websocket", "http"])
+@pytest.mark.parametrize("failing", [0, 2])
+@in_virtual_time
+async def test_a_stream_falls_over_too_and_no_audio_of_it_is_repeated(route: str, failing: int) -> None:
+    async with (
+        servers({"fault": refuse_from(failing)}, {}) as (first, second),
+        a_call(ours(first, route), ours(second, route)) as call,
+    ):
+        heard = [pcm async for pcm in call.tts.stream_synthesize(items(PARTS))]
+        parts = [whole_frames(tone(said_by(waves))) for waves in (first, second)]
+        assert_same(b"".join(heard), b"".join(parts))
+        assert f"{said_by(first)} {said_by(second)}".strip() == " ".join(PARTS)
+        assert not call.track.heard
+        assert call.errors == []
+        assert call.tts.active_provider is call.tts.providers[1]
+
+
+@pytest.mark.parametrize("how", ["raise", "emit", "emit and raise"])
+@in_virtual_time
+async def test_a_stream_of_another_make_falls_over_too(how: str) -> None:
+    async with a_call(Foreign(2, how), good := Foreign()) as call:
+        heard = b"".join([pcm async for pcm in call.tts.stream_synthesize(items(PARTS))])
+        assert good.said[-3:] == PARTS[2:]
+        assert heard.endswith(b"".join(map(tone, PARTS[2:])))
+        assert not call.track.heard
+
+
+@in_virtual_time
+async def test_a_stream_that_nobody_can_speak_raises() -> None:
+    async with (
+        servers({"fault": lambda request: Refuse(400)}) as (first,),
+        a_call(ours(first), ours(first)) as call,
+    ):
+        with pytest.raises(InvalidRequestError):
+            [pcm async for pcm in call.tts.stream_synthesize(items(PARTS))]
+        assert call.errors == []
+
+
+@in_virtual_time
+async def test_an_interrupt_spares_a_stream_that_nobody_hears() -> None:
+    async with servers({}) as (waves,), a_call(ours(waves), Foreign()) as call:
+        heard = bytearray()
+        async for pcm in call.tts.stream_synthesize(items(PARTS)):
+            if not heard:
+                await call.tts.interrupt()
+            heard += pcm
+        assert_same(bytes(heard), whole_frames(tone(" ".join(PARTS))))

@@ -1,0 +1,266 @@
+"""One reply, and each attempt of a voice to speak it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from itertools import pairwise
+from typing import Any
+
+from videosdk.agents import TTS
+
+from ..errors import SmallestAIError
+from ..playback.playhead import Playhead
+from ..timing import Timing
+from .gate import Gate
+from .tape import Place, Reader, Tape, after_audio, after_words, before_unspoken, letters, sentence_start
+from .words import EstimatedWords
+
+__all__ = ["Attempt", "Reply"]
+
+
+class Reply:
+    """One reply: its text, and the attempts of voices to speak it.
+
+    Args:
+        tape: The text.
+        live: Whether it is heard as it comes.
+
+    Attributes:
+        tape: See above.
+        live: See above.
+        attempts: In order.
+        place: Where the next attempt begins.
+        tried: Indices of the voices that have failed.
+        over: Whether no further attempt is to be made.
+        stopped: Whether that is for a barge-in.
+    """
+
+    def __init__(self, tape: Tape, *, live: bool) -> None:
+        self.tape = tape
+        self.live = live
+        self.attempts: list[Attempt] = []
+        self.place = Place(0, 0)
+        self.tried: set[int] = set()
+        self.over = False
+        self.stopped = False
+
+    def stop(self) -> None:
+        """No voice speaks it any more, from this moment on."""
+        self.over = self.stopped = True
+        for attempt in self.attempts:
+            attempt.stop()
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether all that there is of the text was spoken."""
+        return self.tape.ended and self.place.item >= len(self.tape.items)
+
+    @property
+    def told(self) -> str:
+        """What the listener was told of it, word by word."""
+        return " ".join(attempt.told for attempt in self.attempts if attempt.told)
+
+
+class Attempt:
+    """An attempt of one voice to speak a reply, or what is left of it. To be made in a running event loop.
+
+    Args:
+        index: The voice's, among the providers.
+        voice: The voice.
+        reply: What it speaks.
+        gate: Its way to the track; ``None``: its audio goes elsewhere.
+        bytes_per_second: Of that audio.
+        on_first_byte: Awaited before any byte.
+        timing: The waits.
+
+    Attributes:
+        index: See above.
+        voice: See above.
+        running: Whether the voice has not ended.
+        failure: What the voice has emitted as an error.
+        heard: Seconds of audio that it has brought.
+        told: The words that it has told, as they read.
+        words: Tells its words, where the voice does not.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        voice: TTS,
+        reply: Reply,
+        gate: Gate | None,
+        *,
+        bytes_per_second: int,
+        on_first_byte: Callable[[], Awaitable[None]],
+        timing: Timing,
+    ) -> None:
+        self.index = index
+        self.voice = voice
+        self.running = True
+        self.failure: str | None = None
+        self.heard = 0.0
+        self.told = ""
+        self.words: EstimatedWords | None = None
+        self._reply = reply
+        self._gate = gate
+        self._bytes_per_second = bytes_per_second
+        self._on_first_byte = on_first_byte
+        self._timing = timing
+        self._loop = asyncio.get_running_loop()
+        self._reader = Reader(reply.tape, reply.place, self._give)
+        self._playhead = Playhead(self._loop.time)
+        self._given: list[float] = []  # for each item, the audio that the voice had brought when it got it
+        self._given_at = self._loop.time()
+        self._concurrent = False  # whether it brings audio while it waits for text
+        self._told_to_end: asyncio.Future[None] = self._loop.create_future()
+        self._told_to_end_at = self._heard_at = 0.0
+
+    @property
+    def text(self) -> Any:
+        """What the voice is to speak."""
+        return self._reader if self._reply.tape.whole is None else self._reader.give()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the reply was stopped."""
+        return self._reply.stopped
+
+    @property
+    def text_failed(self) -> bool:
+        """Whether the voice has got what the caller's text has raised."""
+        return self._reader.failed
+
+    async def first_byte(self) -> None:
+        """The voice is about to bring audio."""
+        await self._on_first_byte()
+        if not self.heard and self.words is not None:
+            self.words.first_byte()
+
+    def hear(self, size: int) -> None:
+        """The voice has brought so many bytes."""
+        seconds = size / self._bytes_per_second
+        self.heard += seconds
+        self._concurrent = self._concurrent or self._reader.waiting
+        self._playhead.push(seconds)
+        self._heard_at = self._loop.time()
+        if self.words is not None:
+            self.words.hear(seconds)
+
+    def pause(self) -> None:
+        """The listener hears nothing until `resume`."""
+        self._playhead.pause()
+        if self.words is not None:
+            self.words.pause()
+
+    def resume(self) -> None:
+        """The listener hears the voice again."""
+        self._playhead.resume()
+        if self.words is not None:
+            self.words.resume()
+
+    def fail(self, message: str) -> None:
+        """The voice has emitted an error. It may still say what it has, and gets nothing more."""
+        self.failure = message
+        self._tell_to_end()
+
+    def stop(self) -> None:
+        """The reply is stopped: nothing more of it is heard."""
+        if self._gate is not None:
+            self._gate.mute()
+        if self.words is not None:
+            self.words.stop()
+        self._tell_to_end()
+
+    async def run(self, speaking: Coroutine[Any, Any, None]) -> BaseException | None:
+        """Let the voice speak. Returns when it has ended, or is taken for hung; what it has failed with."""
+        task = asyncio.ensure_future(speaking)
+        try:
+            while not task.done() and (left := self._patience()) > 0:
+                waits = {task} if self._told_to_end.done() else {task, self._told_to_end}
+                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                await self._abandon(task)
+                return TimeoutError(f"{self.voice.label} has been silent for too long")
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task}, timeout=self._timing.fallback_grace)
+            raise
+        finally:
+            self.running = False
+            self._reader.close()
+        if task.cancelled():
+            return self._reply.tape.error if self.text_failed else RuntimeError(f"{self.voice.label} was cancelled")
+        return task.exception()
+
+    async def end(self, place: Place | None) -> None:
+        """The voice has ended; if it has failed, what comes from the place on it has not spoken."""
+        self.running = False
+        self._reader.close()
+        if self.words is not None:
+            tape, start = self._reply.tape, self._reader.start
+            self.words.finish(None if place is None else letters(tape.text(start)) - letters(tape.text(place)))
+        if self._gate is not None and place is not None:
+            await self._gate.fill_frame()
+            self._gate.mute()
+
+    def unspoken_from(self, error: BaseException) -> Place:
+        """Where the text begins that the voice has not spoken, or may not have.
+
+        One of ours says so. Of another it is certain that it has spoken what its audio is long enough for, however
+        slow it is; the words that it has told; and, if it asks for more only when it has spoken, what it had then.
+        """
+        tape, start = self._reply.tape, self._reader.start
+        taken = tape.text(start, self._reader.index)
+        if isinstance(error, SmallestAIError) and error.unspoken:
+            return tape.place(start, before_unspoken(taken, error.unspoken))
+        joints = tape.joints(start, self._reader.index)
+        certain = max(after_audio(taken, self.heard), after_words(taken, "" if self.words else self.told))
+        return tape.place(start, max(sentence_start(taken, joints, certain), joints[self._asked_again()]))
+
+    def _asked_again(self) -> int:
+        """The first of its items that it may have been speaking, if it asks for more when it has spoken."""
+        if self._concurrent or not self._given:
+            return 0
+        begins = [0, *(i for i, (a, b) in enumerate(pairwise(self._given), 1) if b > a)]
+        ahead = max((end - begin for begin, end in pairwise(begins)), default=1) - 1
+        return max(0, begins[-1] - ahead)
+
+    def _give(self, item: Any) -> None:
+        self._given.append(self.heard)
+        self._given_at = self._loop.time()
+        if self.words is not None:
+            self.words.take(item)
+
+    def _tell_to_end(self) -> None:
+        self._reader.close()
+        if not self._told_to_end.done():
+            self._told_to_end.set_result(None)
+            self._told_to_end_at = self._loop.time()
+
+    def _patience(self) -> float:
+        """Seconds that the voice may still take before it is taken for hung."""
+        now = self._loop.time()
+        if self._reply.stopped or self.failure is not None:
+            return max(self._told_to_end_at, self._heard_at) + self._timing.fallback_grace - now
+        if self._reader.waiting or not self._given:
+            return self._timing.fallback_silence
+        # Some wait until what they have brought has been heard.
+        return max(self._given_at, self._playhead.heard_until) + self._timing.fallback_silence - now
+
+    async def _abandon(self, task: asyncio.Task[None]) -> None:
+        """End a voice that does not end by itself."""
+        if self._gate is not None:
+            self._gate.mute()
+        interrupting = asyncio.ensure_future(self.voice.interrupt())
+        await asyncio.wait({interrupting}, timeout=self._timing.fallback_grace)
+        for left in (task, interrupting):
+            left.cancel()
+            left.add_done_callback(_retrieve)
+        await asyncio.wait({task, interrupting}, timeout=self._timing.fallback_grace)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Take the exception of a task that nobody waits for, so that asyncio does not warn of it."""
+    if not task.cancelled():
+        task.exception()

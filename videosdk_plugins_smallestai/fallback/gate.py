@@ -1,0 +1,116 @@
+"""`Gate` stands between a voice and the audio track."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any, Protocol
+
+from .. import framework
+
+__all__ = ["Gate", "Listener", "QueueTrack", "WholeSamples", "done"]
+
+
+class Listener(Protocol):
+    """Follows the audio of a voice."""
+
+    async def first_byte(self) -> None:
+        """Audio is about to go out."""
+
+    def hear(self, size: int) -> None:
+        """So many bytes have gone out."""
+
+
+class WholeSamples:
+    """Holds back half a sample. Left in front of what another voice says, it would make noise of it."""
+
+    def __init__(self) -> None:
+        self._half = b""
+
+    def take(self, pcm: bytes) -> bytes:
+        """More audio. Returns what of it, and of what was held back, is whole samples."""
+        pcm = self._half + pcm
+        whole = len(pcm) - len(pcm) % framework.SAMPLE_WIDTH
+        pcm, self._half = pcm[:whole], pcm[whole:]
+        return pcm
+
+
+class Gate:
+    """A voice's audio track. All but these methods is the real track's own.
+
+    A voice that has failed may go on in the background: nothing of that reaches the track. Nor may one voice
+    pause or empty the track while another is heard on it: that is for the wrapper.
+
+    Attributes:
+        track: The real track.
+    """
+
+    def __init__(self) -> None:
+        self.track: Any = None
+        self._listener: Listener | None = None
+        self._muted = False
+        self._samples = WholeSamples()
+        self._bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.track, name)
+        return _leave_alone if name in ("interrupt", "pause", "resume") else value
+
+    def open(self, listener: Listener) -> None:
+        """An attempt of the voice begins."""
+        self._listener = listener
+        self._muted = False
+        self._samples = WholeSamples()
+        self._bytes = 0
+
+    def mute(self) -> None:
+        """Let no byte through."""
+        self._muted = True
+
+    async def add_new_bytes(self, pcm: bytes) -> None:
+        """Add audio to the track, in whole samples."""
+        pcm = self._samples.take(pcm)
+        if not pcm or self._muted:
+            return
+        if self._listener is not None:
+            await self._listener.first_byte()
+            if self._muted:
+                return
+        self._bytes += len(pcm)
+        await done(self.track.add_new_bytes(pcm))
+        if self._listener is not None:
+            self._listener.hear(len(pcm))
+
+    async def fill_frame(self) -> None:
+        """Fill an unfinished frame with silence: tracks play whole ones only."""
+        frame = framework.track_format(self.track).frame_bytes
+        if frame and self._bytes % frame and not self._muted:
+            await done(self.track.add_new_bytes(bytes(-self._bytes % frame)))
+
+
+class QueueTrack:
+    """A track whose audio goes into a queue."""
+
+    def __init__(self, queue: asyncio.Queue[bytes | None]) -> None:
+        self._queue = queue
+
+    async def add_new_bytes(self, pcm: bytes) -> None:
+        """Put audio into the queue."""
+        self._queue.put_nowait(pcm)
+
+
+class _Nothing:
+    """Nothing is done, whether it is awaited or not."""
+
+    def __await__(self) -> Any:
+        return iter(())
+
+
+def _leave_alone(*_: Any, **__: Any) -> _Nothing:
+    return _Nothing()
+
+
+async def done(result: Any) -> None:
+    """Wait for what was called, if it is to be awaited."""
+    if inspect.isawaitable(result):
+        await result

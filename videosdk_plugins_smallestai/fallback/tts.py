@@ -1,0 +1,478 @@
+"""`FallbackTTS`: several voices behind one, in whose place the next one goes on where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from contextlib import aclosing, asynccontextmanager, redirect_stdout
+from io import StringIO
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+from videosdk.agents import TTS, FlushMarker
+from videosdk.agents import FallbackTTS as FrameworkFallbackTTS
+from videosdk.agents.event_bus import global_event_emitter
+from videosdk.agents.fallback_base import FallbackBase
+
+from .. import framework
+from ..errors import SmallestAIError
+from ..timing import Timing
+from .attempt import Attempt, Reply
+from .gate import Gate, QueueTrack, WholeSamples, done
+from .tape import Reader, Tape
+from .words import EstimatedWords
+
+__all__ = ["FallbackTTS"]
+
+logger = logging.getLogger(__name__)
+
+
+class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
+    """The framework's `FallbackTTS`, for any TTS of the framework, and without loss.
+
+    A voice fails when it raises or emits ``"error"``. The next one then goes on in the same reply with all that was
+    not spoken, a sentence that was half heard from its start. After the last of the list those before it have their
+    turn, if they are not disabled for good; each is tried once in a reply.
+
+    ``word_spoken`` goes on across voices: ``cumulative_text`` is all that was said of the reply, by whichever of
+    them. Where one of the voices tells words, those of one that does not are told at the pace of usual speech, each
+    when its audio is there: else the agent's transcript would stay empty.
+
+    `model`, `voice_id` and `language` are the active provider's.
+
+    Attributes:
+        reads_ahead: The text of a reply is read to its end, however the reply ends.
+        timing: Every wait. Not an argument: the tests subclass it to wait less.
+    """
+
+    reads_ahead = True
+    _current_index: int
+    timing: ClassVar[Timing] = Timing()
+
+    def __init__(
+        self,
+        providers: list[TTS],
+        temporary_disable_sec: float = 60.0,
+        permanent_disable_after_attempts: int = 3,
+        latency_threshold_ms: float | None = None,
+        consecutive_latency_hits: int = 3,
+    ) -> None:
+        """Take the voices over. Nothing is connected before `prewarm` or the first reply.
+
+        Args:
+            providers: The voices, the preferred one first.
+            temporary_disable_sec: Seconds after which a voice that has failed is tried again at the next reply.
+            permanent_disable_after_attempts: Failures after which it is not.
+            latency_threshold_ms: A voice whose first audio takes longer, several replies in a row, is left for the
+                next; ``None``: none is.
+            consecutive_latency_hits: How many.
+
+        Raises:
+            ValueError: There is no provider.
+        """
+        if not providers:
+            raise ValueError("FallbackTTS needs at least one provider; got an empty list")
+        self._gates = [Gate() for _ in providers]
+        self._reply: Reply | None = None
+        self._replies: set[Reply] = set()
+        self._texts: WeakSet[Tape] = WeakSet()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._switching: set[asyncio.Task[Any]] = set()
+        self._blamed: set[int] = set()
+        self._speaking = asyncio.Lock()
+        self._paused = False
+        self._first_audio_sent = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        super().__init__(
+            providers,
+            temporary_disable_sec,
+            permanent_disable_after_attempts,
+            latency_threshold_ms,
+            consecutive_latency_hits,
+        )
+        self.supports_word_timestamps = any(
+            getattr(voice, "supports_word_timestamps", False) for voice in providers
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """The pipeline sets ``loop`` and ``audio_track``: each voice gets them, the track behind a gate."""
+        object.__setattr__(self, name, value)
+        if name not in ("loop", "audio_track"):
+            return
+        for voice, gate in zip(getattr(self, "providers", ()), self._gates, strict=False):
+            given = value
+            if name == "audio_track":
+                gate.track, given = value, None if value is None else gate
+            setter = getattr(voice, f"_set_{name}", None)
+            if setter is not None:
+                setter(given)
+            else:
+                setattr(voice, name, given)
+
+    @property
+    def model(self) -> Any:
+        """The active provider's."""
+        return self.active_provider.model
+
+    @property
+    def voice_id(self) -> Any:
+        """The active provider's."""
+        return self.active_provider.voice_id
+
+    @property
+    def language(self) -> Any:
+        """The active provider's."""
+        return self.active_provider.language
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether the active provider can be paused."""
+        return bool(self.active_provider.can_pause)
+
+    def _heard_voices(self) -> list[TTS]:
+        """Those of which the listener may still hear something, and the active one."""
+        attempts = self._reply.attempts if self._reply is not None else []
+        voices = [attempt.voice for attempt in attempts if attempt.heard or attempt.running]
+        return list(dict.fromkeys([*voices, self.active_provider]))
+
+    async def prewarm(self) -> None:
+        """Prewarm all voices, so that each could speak at once. Returns when they are, or after some seconds.
+
+        A failure is logged.
+        """
+        warming = [self._own(self._prewarm(voice)) for voice in self.providers]
+        await asyncio.wait(warming, timeout=self.timing.fallback_prewarm)
+
+    async def _prewarm(self, voice: TTS) -> None:
+        results = await asyncio.gather(voice.prewarm(), return_exceptions=True)
+        self._log_failures("prewarming", [voice], results)
+
+    def _log_failures(self, doing: str, voices: Iterable[TTS], results: Iterable[Any]) -> None:
+        for voice, result in zip(voices, results, strict=True):
+            if isinstance(result, Exception):
+                logger.warning("Smallest AI: FallbackTTS: %s %s has failed: %s", doing, voice.label, result)
+
+    async def pause(self) -> None:
+        """Pause what is heard, words included."""
+        self._paused = True
+        for attempt in self._reply.attempts if self._reply is not None else ():
+            attempt.pause()
+        for voice in self._heard_voices():
+            await voice.pause()
+        if hasattr(self.audio_track, "pause"):
+            await done(self.audio_track.pause())
+
+    async def resume(self) -> None:
+        """Go on after `pause`."""
+        self._paused = False
+        if hasattr(self.audio_track, "resume"):
+            await done(self.audio_track.resume())
+        for voice in self._heard_voices():
+            await voice.resume()
+        for attempt in self._reply.attempts if self._reply is not None else ():
+            attempt.resume()
+
+    async def interrupt(self) -> None:
+        """Stop the reply at once. When this returns, no further byte of it reaches the track."""
+        self._paused = False  # the track starts anew too
+        for reply in {*self._replies, self._reply}:
+            if reply is not None and reply.live:
+                reply.stop()
+        if hasattr(self.audio_track, "interrupt"):
+            await done(self.audio_track.interrupt())
+        voices = self._heard_voices()
+        results = await asyncio.gather(*(voice.interrupt() for voice in voices), return_exceptions=True)
+        self._log_failures("interrupting", voices, results)
+
+    async def aclose(self) -> None:
+        """End replies in progress, and close all voices. May be called again; a later reply opens them anew."""
+        for reply in {*self._replies, self._reply}:
+            if reply is not None:
+                reply.stop()
+        if self.latency_threshold_ms is not None:
+            global_event_emitter.off("COMPONENT_METRIC", self._on_component_metric)
+        results = await asyncio.gather(*(voice.aclose() for voice in self.providers), return_exceptions=True)
+        self._log_failures("closing", self.providers, results)
+        for tape in self._texts:
+            tape.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await TTS.aclose(self)
+
+    # Replies
+
+    async def synthesize(
+        self, text: AsyncIterator[str | FlushMarker] | str, voice_id: str | None = None, **kwargs: Any
+    ) -> None:
+        """Speak a reply into the audio track, by as many voices as it takes.
+
+        Args:
+            text: The reply, or an async iterator of its parts.
+            voice_id: Handed to each voice, if given.
+            **kwargs: Handed to each voice.
+
+        Raises:
+            Exception: All voices have failed; what the last one has failed with. Each failure is emitted, once.
+            TypeError: ``text`` is neither a ``str`` nor an async iterator.
+        """
+        if self.audio_track is None or not self.loop:
+            logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
+            self.emit("error", "Audio track or event loop not set")
+            return
+        if voice_id is not None:
+            kwargs["voice_id"] = voice_id
+        async with self._replying(text, live=True) as reply, self._speaking:
+            while (attempt := await self._begin(reply, through_gate=True)) is not None:
+                raised = await attempt.run(attempt.voice.synthesize(attempt.text, **kwargs))
+                await self._end(reply, attempt, raised, emits=True)
+
+    async def stream_synthesize(
+        self, text_stream: AsyncIterator[str | FlushMarker], **kwargs: Any
+    ) -> AsyncIterator[bytes]:
+        """Speak into an iterator instead of the audio track, by as many voices as it takes.
+
+        Args:
+            text_stream: The text.
+            **kwargs: Handed to each voice.
+
+        Yields:
+            What the voices yield.
+
+        Raises:
+            Exception: As `synthesize`; a failure that is raised is not emitted.
+        """
+        async with self._replying(text_stream, live=framework.speaks_through_tts_hook()) as reply:
+            while (attempt := await self._begin(reply, through_gate=False)) is not None:
+                raised: BaseException | None = None
+                samples = WholeSamples()
+                try:
+                    async with aclosing(self._stream(attempt, kwargs)) as audio:
+                        async for pcm in audio:
+                            if reply.stopped:
+                                break
+                            await attempt.first_byte()
+                            yield samples.take(pcm)
+                            attempt.hear(len(pcm))
+                except Exception as error:
+                    raised = error
+                await self._end(reply, attempt, raised, emits=False)
+
+    async def _stream(self, attempt: Attempt, overrides: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        """A voice's `stream_synthesize`; for one that has the framework's own, which loses its errors, the same."""
+        voice = attempt.voice
+        if type(voice).stream_synthesize is not TTS.stream_synthesize:
+            async for pcm in voice.stream_synthesize(attempt.text, **overrides):
+                yield pcm
+            return
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        track, voice.audio_track = voice.audio_track, QueueTrack(queue)
+        speaking = asyncio.ensure_future(attempt.run(voice.synthesize(attempt.text, **overrides)))
+        speaking.add_done_callback(lambda _: queue.put_nowait(None))
+        try:
+            while (pcm := await queue.get()) is not None:
+                yield pcm
+            if (error := speaking.result()) is not None:
+                raise error
+        finally:
+            voice.audio_track = track
+            speaking.cancel()
+
+    @asynccontextmanager
+    async def _replying(self, text: Any, *, live: bool) -> AsyncIterator[Reply]:
+        """A reply. When it is over, the rest of its text is read: else the framework's queue would stand full."""
+        if not isinstance(text, str) and not hasattr(text, "__aiter__"):
+            raise TypeError(f"text must be a str or an async iterator of str; got {type(text).__name__}")
+        tape = Tape(text, at_once=live and framework.needs_reading_ahead(self))
+        reply = Reply(tape, live=live)
+        self._texts.add(tape)
+        self._replies.add(reply)
+        try:
+            yield reply
+        finally:
+            self._replies.discard(reply)
+            if live and not isinstance(text, Reader):
+                await tape.read_to_the_end()
+            else:
+                tape.cancel()  # whoever gave it may want the rest: another wrapper does
+
+    async def _begin(self, reply: Reply, *, through_gate: bool) -> Attempt | None:
+        """The next attempt at a reply, or ``None`` if it is over."""
+        if self._switching:
+            await asyncio.wait(set(self._switching))
+        if not reply.attempts:
+            self.check_recovery()
+        if reply.over:
+            return None
+        if reply.live:
+            self._reply = reply
+        index, voice = self._current_index, self.active_provider
+        gate = self._gates[index] if through_gate else None
+        attempt = Attempt(
+            index,
+            voice,
+            reply,
+            gate,
+            bytes_per_second=self._bytes_per_second(voice),
+            on_first_byte=self._tell_first_byte if through_gate else _ignore,
+            timing=self.timing,
+        )
+        if reply.live and self.supports_word_timestamps and not voice.supports_word_timestamps:
+            attempt.words = EstimatedWords(
+                self.audio_track, lambda event: self._tell_word(reply, attempt, event), self.timing
+            )
+        reply.attempts.append(attempt)
+        self._blamed.discard(index)
+        if gate is not None:
+            gate.open(attempt)
+            voice.on_first_audio_byte(_ignore)  # the gate knows
+            voice.reset_first_audio_tracking()
+        if reply.live and self._paused:
+            attempt.pause()
+            await voice.pause()
+        return None if reply.over else attempt
+
+    async def _end(self, reply: Reply, attempt: Attempt, raised: BaseException | None, *, emits: bool) -> None:
+        """An attempt has ended: the reply is over, or goes on with another voice, or has failed."""
+        error = raised
+        if error is None and attempt.failure is not None:
+            error = RuntimeError(f"{attempt.voice.label}: {attempt.failure}")
+        text_error = reply.tape.error if attempt.text_failed and _stems_from(error, reply.tape.error) else None
+        if error is None or text_error is not None or reply.over:
+            reply.over = True
+            await attempt.end(None)
+            if text_error is not None and not reply.stopped:
+                raise text_error
+            return
+        if attempt.index not in self._blamed:
+            self._blamed.add(attempt.index)
+            if emits:
+                self.emit("error", str(error))
+        reply.tried.add(attempt.index)
+        reply.place = attempt.unspoken_from(error)
+        await attempt.end(reply.place)
+        moved = await self._move_on(attempt, str(error), reply)
+        if reply.nothing_left:
+            reply.over = True
+            if reply.tape.error is not None:
+                raise reply.tape.error
+        elif not moved and not reply.over:
+            if isinstance(error, SmallestAIError):
+                error.unspoken = reply.tape.readable(reply.place)
+            raise error
+
+    async def _move_on(self, attempt: Attempt, reason: str, reply: Reply) -> bool:
+        """Make the next voice the active one: a later one, else an earlier one. Returns whether there is one."""
+        if await self._switch_provider(reason, attempt.voice) and self._current_index not in reply.tried:
+            return True
+        attempts, most = self._recovery_attempts, self.permanent_disable_after_attempts
+        for index, voice in enumerate(self.providers):
+            if index not in reply.tried and attempts.get(index, 0) < most:
+                self._current_index = index
+                self._emit_fallback_event(
+                    {
+                        "component_type": self._component_name,
+                        "temporary_disable_sec": self.temporary_disable_sec,
+                        "permanent_disable_after_attempts": most,
+                        "recovery_attempt": attempts.get(index, 0),
+                        "message": f"Provider {attempt.voice.label} failed: {reason}. Returned to {voice.label}",
+                        "is_recovery": True,
+                        "original_provider_label": attempt.voice.label,
+                        "new_provider_label": voice.label,
+                    }
+                )
+                return True
+        return False
+
+    def _bytes_per_second(self, voice: TTS) -> int:
+        rate, channels, _ = framework.track_format(self.audio_track)
+        return (rate or int(voice.sample_rate)) * channels * framework.SAMPLE_WIDTH
+
+    # What is told
+
+    def on_first_audio_byte(self, callback: Any) -> None:
+        """Set what is awaited before the first byte of a reply."""
+        TTS.on_first_audio_byte(self, callback)
+
+    def reset_first_audio_tracking(self) -> None:
+        """Let the first-audio callback fire again for the next reply."""
+        self._first_audio_sent = False
+
+    async def _tell_first_byte(self) -> None:
+        if self._first_audio_callback is None or self._first_audio_sent:
+            return
+        self._first_audio_sent = True
+        try:
+            await self._first_audio_callback()
+        except Exception:
+            logger.exception("Smallest AI: the first-audio callback failed; the audio is played all the same")
+
+    def _setup_event_listeners(self) -> None:
+        for index in range(len(self.providers)):
+            self._listen(index)
+
+    def _listen(self, index: int) -> None:
+        self.providers[index].on(
+            "error", lambda *args: self._hear_error(index, str(args[0]) if args else "Unknown error")
+        )
+        self.providers[index].on("word_spoken", lambda *args: self._hear_word(index, args[0] if args else {}))
+
+    def _hear_error(self, index: int, message: str) -> None:
+        """A voice has emitted an error: it fails in what it speaks, or, if it is the active one, at rest."""
+        running = [a for reply in self._replies for a in reply.attempts if a.index == index and a.running]
+        of_a_voice = [a for a in running if not a.text_failed and not a.stopped]
+        if index in self._blamed or (running and not of_a_voice) or not (running or index == self._current_index):
+            return
+        self._blamed.add(index)
+        for attempt in of_a_voice:
+            attempt.fail(message)
+        self.emit("error", message)
+        if not running:
+            switching = self._own(self._switch_provider(message, self.providers[index]))
+            self._switching.add(switching)
+            switching.add_done_callback(self._switching.discard)
+
+    def _hear_word(self, index: int, event: Any) -> None:
+        reply = self._reply
+        if reply is None:
+            self.emit("word_spoken", event)
+            return
+        for attempt in reversed(reply.attempts):
+            if attempt.index == index and attempt.words is None:
+                self._tell_word(reply, attempt, event)
+                return
+
+    def _tell_word(self, reply: Reply, attempt: Attempt, event: Any) -> None:
+        if reply.stopped or not isinstance(event, dict):
+            return
+        attempt.told = event.get("cumulative_text") or f"{attempt.told} {event.get('word', '')}".strip()
+        self.emit("word_spoken", event | {"cumulative_text": reply.told})
+
+    # The framework's own
+
+    async def _switch_provider(self, reason: str, failed_provider: Any = None) -> bool:
+        """As the framework's, which would move its listeners too: ours are at all voices, for good."""
+        return bool(await FallbackBase._switch_provider(self, reason, failed_provider))
+
+    def _emit_fallback_event(self, event_data: dict[str, Any]) -> None:
+        """As the framework's, which prints it too."""
+        with redirect_stdout(StringIO()):
+            super()._emit_fallback_event(event_data)
+
+    def _own(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run it in a task that `aclose` ends."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _ignore() -> None:
+    pass
+
+
+def _stems_from(error: BaseException | None, origin: BaseException | None) -> bool:
+    """Whether an error is that one, or was raised for it."""
+    while error is not None and error is not origin:
+        error = error.__cause__ or error.__context__
+    return error is not None
