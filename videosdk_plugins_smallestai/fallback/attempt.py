@@ -71,7 +71,7 @@ class Attempt:
         reply: What it speaks.
         gate: Its way to the track; ``None``: its audio goes elsewhere.
         bytes_per_second: Of that audio.
-        on_first_byte: Awaited before any byte.
+        on_first_byte: Awaited before the first byte of it.
         timing: The waits.
 
     Attributes:
@@ -119,7 +119,7 @@ class Attempt:
     @property
     def text(self) -> Any:
         """What the voice is to speak."""
-        return self._reader if self._reply.tape.whole is None else self._reader.give()
+        return self._reader.give() if self._reply.tape.reading is None else self._reader
 
     @property
     def stopped(self) -> bool:
@@ -132,9 +132,11 @@ class Attempt:
         return self._reader.failed
 
     async def first_byte(self) -> None:
-        """The voice is about to bring audio."""
+        """The voice is about to bring audio, perhaps its first."""
+        if self.heard:
+            return
         await self._on_first_byte()
-        if not self.heard and self.words is not None:
+        if self.words is not None:
             self.words.first_byte()
 
     def hear(self, size: int) -> None:
@@ -201,8 +203,7 @@ class Attempt:
             tape, start = self._reply.tape, self._reader.start
             self.words.finish(None if place is None else letters(tape.text(start)) - letters(tape.text(place)))
         if self._gate is not None and place is not None:
-            await self._gate.fill_frame()
-            self._gate.mute()
+            await self._gate.close()
 
     def unspoken_from(self, error: BaseException) -> Place:
         """Where the text begins that the voice has not spoken, or may not have.

@@ -67,6 +67,15 @@ class Gate:
         """Let no byte through."""
         self._muted = True
 
+    async def close(self) -> None:
+        """Let no byte through. An unfinished frame is filled with silence: tracks play whole ones only."""
+        if self._muted:
+            return
+        self._muted = True
+        frame = framework.track_format(self.track).frame_bytes
+        if frame and self._bytes % frame:
+            await done(self.track.add_new_bytes(bytes(-self._bytes % frame)))
+
     async def add_new_bytes(self, pcm: bytes) -> None:
         """Add audio to the track, in whole samples."""
         pcm = self._samples.take(pcm)
@@ -81,22 +90,18 @@ class Gate:
         if self._listener is not None:
             self._listener.hear(len(pcm))
 
-    async def fill_frame(self) -> None:
-        """Fill an unfinished frame with silence: tracks play whole ones only."""
-        frame = framework.track_format(self.track).frame_bytes
-        if frame and self._bytes % frame and not self._muted:
-            await done(self.track.add_new_bytes(bytes(-self._bytes % frame)))
 
+class QueueTrack(Gate):
+    """A voice's audio track while its audio goes into a queue; ``None`` is to end it."""
 
-class QueueTrack:
-    """A track whose audio goes into a queue."""
-
-    def __init__(self, queue: asyncio.Queue[bytes | None]) -> None:
-        self._queue = queue
+    def __init__(self, track: Any) -> None:
+        super().__init__()
+        self.track = track
+        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def add_new_bytes(self, pcm: bytes) -> None:
         """Put audio into the queue."""
-        self._queue.put_nowait(pcm)
+        self.queue.put_nowait(pcm)
 
 
 class _Nothing:

@@ -40,20 +40,17 @@ class Tape:
 
     Attributes:
         items: What was taken so far, in order.
-        whole: The text, if it is a ``str``.
+        reading: Reads the iterator; ``None`` if the text is a ``str``.
         ended: Whether nothing more comes.
         error: What the iterator raised.
     """
 
     def __init__(self, text: str | AsyncIterator[Any], *, at_once: bool) -> None:
-        self.whole = text if isinstance(text, str) else None
         self.items: list[Any] = [text] if isinstance(text, str) else []
-        self.ended = isinstance(text, str)
+        self.reading = None if isinstance(text, str) else ReadAhead[Any](text, at_once=at_once)
+        self.ended = self.reading is None
         self.error: BaseException | None = None
-        self._source: ReadAhead[Any] | None = None
         self._taking: asyncio.Task[None] | None = None
-        if not isinstance(text, str):
-            self._source = ReadAhead(text, at_once=at_once)
 
     def take(self) -> asyncio.Task[None]:
         """Take one more item; done when it is there, or the text has ended. Not to be cancelled."""
@@ -62,23 +59,13 @@ class Tape:
         return self._taking
 
     async def _take(self) -> None:
-        assert self._source is not None
+        assert self.reading is not None
         try:
-            self.items.append(await anext(self._source))
+            self.items.append(await anext(self.reading))
         except StopAsyncIteration:
             self.ended = True
         except (Exception, asyncio.CancelledError) as error:  # the caller's own: raised where it is read
             self.ended, self.error = True, error
-
-    async def read_to_the_end(self) -> None:
-        """No voice reads any more. The iterator is still read to its end, in the background."""
-        if self._source is not None:
-            await self._source.aclose()
-
-    def cancel(self) -> None:
-        """Leave the iterator as it is."""
-        if self._source is not None:
-            self._source.cancel()
 
     def text(self, start: Place, end: int | None = None) -> str:
         """The text from a place on, up to before the item `end`, as it was taken."""

@@ -17,10 +17,11 @@ from videosdk.agents.fallback_base import FallbackBase
 
 from .. import framework
 from ..errors import SmallestAIError
+from ..text.read_ahead import ReadAhead
 from ..timing import Timing
 from .attempt import Attempt, Reply
 from .gate import Gate, QueueTrack, WholeSamples, done
-from .tape import Reader, Tape
+from .tape import Tape
 from .words import EstimatedWords
 
 __all__ = ["FallbackTTS"]
@@ -76,7 +77,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._gates = [Gate() for _ in providers]
         self._reply: Reply | None = None
         self._replies: set[Reply] = set()
-        self._texts: WeakSet[Tape] = WeakSet()
+        self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._switching: set[asyncio.Task[Any]] = set()
         self._blamed: set[int] = set()
@@ -194,8 +195,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             global_event_emitter.off("COMPONENT_METRIC", self._on_component_metric)
         results = await asyncio.gather(*(voice.aclose() for voice in self.providers), return_exceptions=True)
         self._log_failures("closing", self.providers, results)
-        for tape in self._texts:
-            tape.cancel()
+        for reading in self._texts:
+            reading.cancel()
         for task in self._tasks:
             task.cancel()
         await TTS.aclose(self)
@@ -265,17 +266,17 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             async for pcm in voice.stream_synthesize(attempt.text, **overrides):
                 yield pcm
             return
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        track, voice.audio_track = voice.audio_track, QueueTrack(queue)
+        before, track = voice.audio_track, QueueTrack(self.audio_track)
+        voice.audio_track = track
         speaking = asyncio.ensure_future(attempt.run(voice.synthesize(attempt.text, **overrides)))
-        speaking.add_done_callback(lambda _: queue.put_nowait(None))
+        speaking.add_done_callback(lambda _: track.queue.put_nowait(None))
         try:
-            while (pcm := await queue.get()) is not None:
+            while (pcm := await track.queue.get()) is not None:
                 yield pcm
             if (error := speaking.result()) is not None:
                 raise error
         finally:
-            voice.audio_track = track
+            voice.audio_track = before
             speaking.cancel()
 
     @asynccontextmanager
@@ -285,16 +286,19 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             raise TypeError(f"text must be a str or an async iterator of str; got {type(text).__name__}")
         tape = Tape(text, at_once=live and framework.needs_reading_ahead(self))
         reply = Reply(tape, live=live)
-        self._texts.add(tape)
         self._replies.add(reply)
+        if tape.reading is not None:
+            self._texts.add(tape.reading)
         try:
             yield reply
         finally:
             self._replies.discard(reply)
-            if live and not isinstance(text, Reader):
-                await tape.read_to_the_end()
-            else:
-                tape.cancel()  # whoever gave it may want the rest: another wrapper does
+            if not reply.over:
+                reply.stop()  # it was cancelled
+            if tape.reading is not None and live:
+                await tape.reading.aclose()
+            elif tape.reading is not None:
+                tape.reading.cancel()  # of what no queue stands behind, the rest is the caller's
 
     async def _begin(self, reply: Reply, *, through_gate: bool) -> Attempt | None:
         """The next attempt at a reply, or ``None`` if it is over."""
@@ -357,6 +361,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             if reply.tape.error is not None:
                 raise reply.tape.error
         elif not moved and not reply.over:
+            reply.over = True
             if isinstance(error, SmallestAIError):
                 error.unspoken = reply.tape.readable(reply.place)
             raise error
@@ -369,18 +374,15 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         for index, voice in enumerate(self.providers):
             if index not in reply.tried and attempts.get(index, 0) < most:
                 self._current_index = index
-                self._emit_fallback_event(
-                    {
-                        "component_type": self._component_name,
-                        "temporary_disable_sec": self.temporary_disable_sec,
-                        "permanent_disable_after_attempts": most,
-                        "recovery_attempt": attempts.get(index, 0),
-                        "message": f"Provider {attempt.voice.label} failed: {reason}. Returned to {voice.label}",
-                        "is_recovery": True,
-                        "original_provider_label": attempt.voice.label,
-                        "new_provider_label": voice.label,
-                    }
-                )
+                event = {
+                    "component_type": self._component_name,
+                    "recovery_attempt": attempts.get(index, 0),
+                    "message": f"Provider {attempt.voice.label} failed: {reason}. Returned to {voice.label}",
+                    "is_recovery": True,
+                    "original_provider_label": attempt.voice.label,
+                    "new_provider_label": voice.label,
+                }
+                self._emit_fallback_event(event)
                 return True
         return False
 
