@@ -47,8 +47,8 @@ _LAZY = {
     "SmallestAITTS": ".tts",
     "Voice": ".voices",
 }
-"""Imported when they are first asked for: the classes bring the whole framework with them, which takes seconds, and a
-voice aiohttp; the emulator, the errors and the pytest plugin do without."""
+"""Imported when they are first asked for: the classes bring the whole framework with them, which takes seconds, and
+a voice aiohttp; the emulator, the errors and the pytest plugin do without."""
 
 if not TYPE_CHECKING:  # for a type checker a module with __getattr__ would have every name
 
