@@ -130,12 +130,14 @@ class Context(Stream):
     def hear(self, audio: Sequence[Any], server_id: str | None, now: float) -> Sequence[Any]:
         """Take a chunk of audio, and what it tells about whose it is."""
         fragment = self._owner(server_id)
+        first = fragment.begins is None or (server_id is not None and server_id not in fragment.ids)
         if fragment.begins is None:
             self._begin(fragment, server_id)
         if server_id is not None:
             fragment.ids.add(server_id)
         fragment.last_at = now
         new = super().hear(audio, server_id, now)
+        self.begins_something |= first
         if self.tape.anchor == fragment.segment.index + 1:  # more of what was told to be complete
             self.tape.anchor_at = max(self.tape.anchor_at, self.at)
         return new

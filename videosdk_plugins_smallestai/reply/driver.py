@@ -199,7 +199,10 @@ class ReplyDriver:
                     self._meter.opened(event)
                 effects = self._machine.handle(event, now=self._loop.time(), buffered=self._player.remaining)
                 for effect in effects:
-                    await self._carry_out(effect)
+                    if type(effect) is fx.Play:  # nearly all are
+                        await self._play(effect)
+                    else:
+                        await self._carry_out(effect)
         except Exception:
             if not self._ended.done():
                 raise
@@ -219,14 +222,7 @@ class ReplyDriver:
             self._machine.forget()
 
     async def _carry_out(self, effect: fx.Effect) -> None:
-        # The common ones first.
-        if isinstance(effect, fx.Play):
-            if self._words is not None:
-                self._words.add_audio(effect.segment, self._seconds(len(effect.audio)))
-            await self._play(effect)
-            if self._ended.done():
-                self._set_timer(self._loop.time() + self._timing.silence, _FILL)
-        elif isinstance(effect, fx.WakeAt):
+        if isinstance(effect, fx.WakeAt):
             self._set_timer(effect.at)
         elif isinstance(effect, fx.TakeText):
             self._reader.ask()
@@ -249,9 +245,13 @@ class ReplyDriver:
 
     async def _play(self, effect: fx.Play) -> None:
         gaps = len(self._player.gaps)
+        if self._words is not None:
+            self._words.add_audio(effect.segment, self._seconds(len(effect.audio)))
         await self._player.write(bytes(effect.audio))
         if len(self._player.gaps) > gaps:
             self._meter.silence(effect.segment, self._player.gaps[-1], self._loop.time())
+        if self._ended.done():
+            self._set_timer(self._loop.time() + self._timing.silence, _FILL)
 
     async def _tell_playback(self, effect: fx.Effect) -> None:
         words = self._words

@@ -10,6 +10,10 @@ from ..transport.base import Opened, Route
 __all__ = ["ReplyMeter", "ReplyMetrics", "log_reply"]
 
 
+AUDIBLE = 0.05
+"""Seconds of the shortest silence that counts as a gap. The closures of consonants in speech are as long."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyMetrics:
     """The figures of one reply. There is no spoken text in it.
@@ -25,7 +29,7 @@ class ReplyMetrics:
         characters: Characters of all requests, repeated ones included.
         segments: Segments of the text that were asked for.
         requests: Requests, repeated ones included.
-        gaps: Silences that the listener heard within the reply while its text was there.
+        gaps: Silences of at least 0.05 s that the listener heard within the reply while its text was there.
         gap_duration: Seconds of these silences.
         resumes: How often a segment that was partly heard was asked for again.
         connection_reused: Whether the first request found an open connection.
@@ -118,7 +122,7 @@ class ReplyMeter:
 
         It counts if the segment had been asked for when it began: else it was the text that was late.
         """
-        if self._asked_at.get(segment, now) <= now - seconds:
+        if seconds >= AUDIBLE and self._asked_at.get(segment, now) <= now - seconds:
             self._gaps.append(seconds)
 
     def metrics(

@@ -83,6 +83,7 @@ class Segment:
         waits_for_own: It was refused for a request of ours that was in progress.
         sent_at: When it was first sent; ``None`` before.
         in_line_at: When all segments before it had ended; ``None`` before.
+        letters: Letters and digits, by which the length of its audio is judged.
     """
 
     index: int
@@ -99,6 +100,10 @@ class Segment:
     waits_for_own: bool = False
     sent_at: float | None = None
     in_line_at: float | None = None
+    letters: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.letters = sum(map(str.isalnum, self.text))
 
     @property
     def is_queued(self) -> bool:
@@ -158,11 +163,6 @@ class Segment:
         """It has not ended after all."""
         self.ended = None
 
-    @property
-    def letters(self) -> int:
-        """Letters and digits, by which the length of its audio is judged."""
-        return sum(map(str.isalnum, self.text))
-
 
 class Stream:
     """One attempt to have a segment spoken: the audio that it brings, on the segment's tape.
@@ -179,7 +179,7 @@ class Stream:
         audio_at: When its newest audio came; ``None`` before any.
         longest_pause: Seconds between two chunks, at most; what was sent in between has its own time to first
             audio.
-        chunks: Chunks of audio that came.
+        begins_something: Whether its newest chunk was the first of a segment, or of those with an id of the server.
         accepted: Whether the service has accepted it (HTTP), or has sent audio.
     """
 
@@ -197,7 +197,7 @@ class Stream:
         self.sent_at = 0.0
         self.audio_at: float | None = None
         self.longest_pause = 0.0
-        self.chunks = 0
+        self.begins_something = False
         self.accepted = False
         self._habits = habits
         self._timing = timing
@@ -229,10 +229,10 @@ class Stream:
 
     def hear(self, audio: Sequence[Any], server_id: str | None, now: float) -> Sequence[Any]:
         """Take audio. Returns what of it is new."""
+        self.begins_something = self.audio_at is None
         if self.audio_at is not None:
             self.longest_pause = max(self.longest_pause, now - max(self.audio_at, self.sent_at))
         self.audio_at = now
-        self.chunks += 1
         self.accepted = True
         known = self.tape.length - self.at
         self.at += len(audio)
