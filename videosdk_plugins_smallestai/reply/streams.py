@@ -70,9 +70,10 @@ class Segment:
 
     Attributes:
         index: Its place in the reply.
-        text: What is spoken.
+        text: What is spoken, as the caller wrote it.
         lead: White space between the segment before and this one.
         tape: Where its audio is counted.
+        spoken: What is sent: the text, respelled.
         stream: The newest attempt to have it spoken; ``None`` before, and between a failure and the next attempt.
         held: Audio received before its turn.
         begun: Whether `Begin` was told: its audio is being played, or has been.
@@ -89,6 +90,7 @@ class Segment:
     text: str
     lead: str
     tape: Tape
+    spoken: str
     stream: Stream | None = None
     held: list[Any] = field(default_factory=list)
     begun: bool = False
@@ -161,7 +163,7 @@ class Segment:
     @property
     def letters(self) -> int:
         """Letters and digits, by which the length of its audio is judged."""
-        return sum(map(str.isalnum, self.text))
+        return sum(map(str.isalnum, self.spoken))
 
 
 class Stream:
