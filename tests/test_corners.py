@@ -14,6 +14,7 @@ import pytest
 from listening import SEVEN, RecordingTrack, assert_same, tokens
 from routes import ROUTES, every_route
 from staging import MakeStage, Stage
+from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import APIConnectionError, SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Connection, Stall, WavesEmulator, tone
@@ -54,6 +55,15 @@ async def test_late_completes_of_parts_long_over_change_nothing(stage: MakeStage
     async with stage(complete=2.0) as s:
         await s.tts.synthesize(tokens(SEVEN))
         assert_same(s.track.speech, tone(SEVEN))
+
+
+@in_virtual_time
+async def test_a_part_of_the_longest_length_is_not_too_long_with_the_space_before_it(stage: MakeStage) -> None:
+    text = "a" * 199 + ". " + ("b" * 9 + " ") * 24 + "b" * 10
+    async with stage(ROUTES["continuations"]) as s:
+        await s.tts.synthesize(text)
+        assert [len(request.text) for request in s.waves.requests] == [200, 240, 11]
+        assert_same(s.track.speech, tone(text))
 
 
 async def test_the_longest_delay_of_a_continuation_is_told_to_the_service(stage: MakeStage) -> None:

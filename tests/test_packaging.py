@@ -128,9 +128,9 @@ def test_the_readme_has_the_two_commands_each_with_its_own_set_up() -> None:
     assert "-m pytest" in test
 
 
-def test_the_readmes_table_tells_the_true_defaults_of_ten_arguments() -> None:
+def test_the_readmes_table_tells_the_true_defaults_of_eleven_arguments() -> None:
     told = [(name, default) for name, default, _ in rows("Arguments")]
-    assert len(told) == 10
+    assert len(told) == 11
     for name, default in told:
         actual = constructor()[name.strip("`")].default
         shown = str(actual) if name == "`base_url`" else repr(actual).replace("'", '"')

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from . import models
+from .pronunciations import Pronunciations
 
 __all__ = ["Settings", "check_positive", "unknown_keywords"]
 
@@ -36,6 +37,7 @@ class Settings:
     math_notation: bool | None = None
     content_filter: Literal["reject", "flag"] | None = None
     pronunciation_dicts: Sequence[str] | None = None
+    pronunciations: Mapping[str, str] | None = None
     session_id: str | None = None
 
     def __post_init__(self) -> None:
@@ -49,7 +51,7 @@ class Settings:
 
         Raises:
             ValueError: A value is refused.
-            TypeError: A language is not a ``str``.
+            TypeError: A language is not a ``str``, or pronunciations are not mapped from one to another.
         """
         output_format = overrides.get("output_format")
         if output_format not in (None, "pcm"):
@@ -79,6 +81,7 @@ def _check(s: Settings) -> None:
     _check_speech(s, model)
     _check_transport(s, model)
     _check_request_fields(s, model)
+    Pronunciations.of(s.pronunciations)
 
 
 def _check_speech(s: Settings, model: models.Model) -> None:

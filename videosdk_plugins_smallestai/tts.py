@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import math
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import fields
 from functools import partial
@@ -22,6 +22,7 @@ from .log import Log
 from .models import SmallestAIModel
 from .playback.player import Player
 from .playback.sinks import QueueSink, TrackSink
+from .pronunciations import Pronunciations
 from .reply.driver import ReplyDriver
 from .settings import Settings, check_positive, unknown_keywords
 from .text.read_ahead import ReadAhead
@@ -50,8 +51,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     """Gives a VideoSDK agent a voice of Smallest AI.
 
     The attributes ``model``, ``voice_id``, ``language``, ``speed``, ``consistency``, ``similarity``,
-    ``enhancement``, ``sentence_streaming``, ``timeout``, ``enable_streaming``, ``complete_backoff_ms`` and
-    ``max_buffer_flush_ms`` may be assigned between replies; the next reply obeys.
+    ``enhancement``, ``sentence_streaming``, ``timeout``, ``enable_streaming``, ``complete_backoff_ms``,
+    ``max_buffer_flush_ms`` and ``pronunciations`` may be assigned between replies; the next reply obeys.
 
     Attributes:
         session_id: Id of this object, sent with each request on the unified routes, and in each of its log lines.
@@ -86,6 +87,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         math_notation: bool | None = None,
         content_filter: Literal["reject", "flag"] | None = None,
         pronunciation_dicts: Sequence[str] | None = None,
+        pronunciations: Mapping[str, str] | None = None,
         http_session: aiohttp.ClientSession | None = None,
         expire_content: bool = False,
     ) -> None:
@@ -129,13 +131,17 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             math_notation: Read mathematical notation; unified routes only.
             content_filter: ``"reject"`` or ``"flag"`` profanity; unified routes only.
             pronunciation_dicts: Ids of pronunciation dictionaries; unified routes only.
+            pronunciations: Words and phrases, and how they are respelled before they are sent, on every route:
+                ``{"SQL": "sequel", "New York": "noo york"}``, at most 200 characters for one. Found as whole words
+                (in ``SQL's`` and ``SQL-based`` too) with the same case, the longest first. A phrase that is cut in
+                two, as by a ``FlushMarker``, is not found. ``word_spoken`` and ``unspoken`` keep your spelling.
             http_session: A session that the caller owns: used, never closed.
             expire_content: Ask the service to delete the texts after seven days (for enterprise accounts). Over
                 HTTP it tells whether it does, which is logged.
 
         Raises:
             ValueError: An argument is refused; the message says what is accepted.
-            TypeError: ``language`` is neither a ``str`` nor ``None``.
+            TypeError: ``language`` is neither a ``str`` nor ``None``, or ``pronunciations`` are no mapping.
         """
         self.model = model
         self.voice_id = voice_id
@@ -155,6 +161,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self.math_notation = math_notation
         self.content_filter = content_filter
         self.pronunciation_dicts = pronunciation_dicts
+        self.pronunciations = pronunciations
         self._word_timestamps = word_timestamps
         self._sample_rate = sample_rate
         self.session_id = uuid.uuid4().hex
@@ -285,7 +292,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             **kwargs: Other settings for this reply, by the names of the constructor: ``language``, ``sample_rate``,
                 ``speed``, ``consistency``, ``similarity``, ``enhancement``, ``complete_backoff_ms``,
                 ``max_buffer_flush_ms``, ``word_timestamps``, ``max_buffer_delay_ms``,
-                ``number_pronunciation_language``, ``math_notation``, ``content_filter``, ``pronunciation_dicts``.
+                ``number_pronunciation_language``, ``math_notation``, ``content_filter``, ``pronunciation_dicts``,
+                ``pronunciations``.
                 An ``output_format`` other than ``"pcm"`` is refused; other keywords are ignored.
 
         Raises:
@@ -299,7 +307,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     async def _synthesize(self, text: Any, voice_id: str | None, overrides: dict[str, Any]) -> None:
         settings = self._settings(voice_id, overrides)
-        reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self.timing)
+        reply_text = self._reply_text(text, settings)
         if self.audio_track is None or not self.loop:
             self._log.error("audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
@@ -358,7 +366,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     ) -> AsyncGenerator[bytes, None]:
         """See `stream_synthesize`. A live one is the agent's reply, since the pipeline has a ``tts`` hook."""
         settings = self._settings(overrides.pop("voice_id", None), overrides)
-        reply_text = ReplyText(text, sentence_streaming=settings.sentence_streaming, timing=self.timing)
+        reply_text = self._reply_text(text, settings)
         sink = QueueSink(self.audio_track, settings.sample_rate)
         log = self._reply_log(settings)
         words = self._words(settings, log) if live else None
@@ -468,6 +476,14 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             reply_id, reply_id=reply_id, model=route.model, voice_id=route.voice_id, route=route.path
         )
 
+    def _reply_text(self, text: Any, settings: Settings) -> ReplyText:
+        return ReplyText(
+            text,
+            sentence_streaming=settings.sentence_streaming,
+            timing=self.timing,
+            pronunciations=Pronunciations.of(settings.pronunciations),
+        )
+
     def _words(self, settings: Settings, log: Log) -> ReplyWords | None:
         if not settings.word_timestamps:
             return None
@@ -477,6 +493,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             speed=settings.speed,
             timing=self.timing,
             log=log,
+            spell=Pronunciations.of(settings.pronunciations).spell,
         )
 
     def _reply(

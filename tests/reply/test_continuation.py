@@ -22,7 +22,9 @@ class Reply:
 
     def __init__(self, *, prompt: bool | None = None) -> None:
         self.tape = Tape(RetryPolicy(TIMING))
-        self.segments = [Segment(index, letter * 3, "", self.tape) for index, letter in enumerate("abcd")]
+        self.segments = [
+            Segment(index, letter * 3, "", self.tape, letter * 3) for index, letter in enumerate("abcd")
+        ]
         self.habits = Habits(prompt=prompt)
         self.heard = ""
         self.again()

@@ -267,8 +267,8 @@ def test_a_caller_who_gives_something_else_is_told_what(item: object) -> None:
 
 def test_a_sentence_is_released_with_the_character_after_its_end() -> None:
     assert released(["Hello", " there", ".", " ", "How"]) == [
-        (4, Segment("Hello there.")),
-        (5, Segment("How", " ")),
+        (4, Segment("Hello there.", "", "Hello there.")),
+        (5, Segment("How", " ", "How")),
     ]
     assert [taken for taken, _ in released("你好。我")] == [4, 4]
     assert [taken for taken, _ in released("Hi\nyou")] == [3, 6]

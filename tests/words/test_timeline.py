@@ -13,6 +13,7 @@ from timelines import end, spoken
 
 from videosdk_plugins_smallestai.emulator import espeak
 from videosdk_plugins_smallestai.emulator.orders import Order
+from videosdk_plugins_smallestai.pronunciations import Pronunciations
 from videosdk_plugins_smallestai.words.timeline import Timeline
 
 
@@ -46,6 +47,20 @@ def test_words_grow_into_the_text() -> None:
 )
 def test_what_counts_as_a_word(text: str, words: list[str]) -> None:
     assert list(spoken(text)) == words
+
+
+def test_a_respelled_word_is_where_the_server_tells_the_first_word_that_is_said_for_it() -> None:
+    spellings = {"SQL": "ess cue ell", "New York": "noo yohrk", "Los Angeles": "ellay", "AI": "A I"}
+    timeline = Timeline(spell=Pronunciations(spellings).spell)
+    segment = timeline.begin("Ask SQL's New York AI, Los Angeles.", 0.0)
+    said = ("Ask", "ess", "cue", "ell's", "noo", "yohrk", "A", "I,", "ellay.")
+    for word, start in zip(said, (0.0, 3.0, 3.1, 3.2, 7.0, 9.0, 9.5, 12.0, 12.5), strict=True):
+        segment.place(word, start)
+    end(timeline, segment, 13.0)
+    assert {word.text: word.start for word in timeline.words} == pytest.approx(
+        {"Ask": 0.0, "SQL's": 3.0, "New": 7.0, "York": 9.0, "AI,": 9.5, "Los": 12.5, "Angeles.": 12.5}
+    )
+    assert timeline.words[-1].cumulative == "Ask SQL's New York AI, Los Angeles."
 
 
 @pytest.mark.parametrize(

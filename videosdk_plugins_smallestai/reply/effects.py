@@ -59,12 +59,14 @@ class TextCame:
     """A segment of the text, as `TakeText` asked for.
 
     Attributes:
-        text: What is to be spoken.
+        text: What is to be spoken, as the caller wrote it.
         lead: White space between the segment before and this one.
+        spoken: What is sent for it; "" for the text itself.
     """
 
     text: str
     lead: str = ""
+    spoken: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class Reader:
             async with aclosing(self._text.segments()) as segments:
                 async for segment in segments:
                     self._asked.clear()
-                    self._post(fx.TextCame(segment.text, segment.lead))
+                    self._post(fx.TextCame(segment.text, segment.lead, segment.spoken))
                     await self._asked.wait()
         except Exception as error:  # the caller's own: raised when what was taken before has been spoken
             self._post(fx.TextFailed(error))

@@ -52,10 +52,10 @@ class Ledger:
         """The text that has not, or not wholly, been heard."""
         return "".join(segment.lead + segment.text for segment in self.waiting).strip()
 
-    def add(self, text: str, lead: str, tape: Tape) -> None:
+    def add(self, text: str, lead: str, tape: Tape, spoken: str) -> None:
         """A segment came."""
         self.text = TextState.IDLE
-        self.segments.append(Segment(len(self.segments), text, lead, tape))
+        self.segments.append(Segment(len(self.segments), text, lead, tape, spoken or text))
 
     def ask(self) -> None:
         """A segment is awaited."""

@@ -131,7 +131,7 @@ class ReplyMachine:
             if (error := requests.open_failed(event.error, step)) is not None:
                 self._fail(error, step)
         elif isinstance(event, fx.TextCame):
-            self._ledger.add(event.text, event.lead, requests.tape())
+            self._ledger.add(event.text, event.lead, requests.tape(), event.spoken)
         elif isinstance(event, fx.TextEnded):
             self._ledger.end()
         elif isinstance(event, fx.TextFailed):

@@ -172,7 +172,7 @@ class Requests:
             self.streams[stream.id] = stream
         if segment.begun:
             step.do(fx.Restart(segment.index))
-        text = segment.lead + segment.text if joined and stream.segments else segment.text
+        text = segment.lead + segment.spoken if joined and stream.segments else segment.spoken
         stream.send(segment, step.now)
         step.do(fx.Send(stream.id, segment.index, text, joined))
         return True

@@ -70,9 +70,10 @@ class Segment:
 
     Attributes:
         index: Its place in the reply.
-        text: What is spoken.
+        text: What is spoken, as the caller wrote it.
         lead: White space between the segment before and this one.
         tape: Where its audio is counted.
+        spoken: What is sent: the text, respelled.
         stream: The newest attempt to have it spoken; ``None`` before, and between a failure and the next attempt.
         held: Audio received before its turn.
         begun: Whether `Begin` was told: its audio is being played, or has been.
@@ -90,6 +91,7 @@ class Segment:
     text: str
     lead: str
     tape: Tape
+    spoken: str
     stream: Stream | None = None
     held: list[Any] = field(default_factory=list)
     begun: bool = False
@@ -103,7 +105,7 @@ class Segment:
     letters: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.letters = sum(map(str.isalnum, self.text))
+        self.letters = sum(map(str.isalnum, self.spoken))
 
     @property
     def is_queued(self) -> bool:

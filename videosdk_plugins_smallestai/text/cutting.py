@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from videosdk.agents import FlushMarker
 
+from ..pronunciations import Pronunciations
 from .sentences import (
     WIDE_CLAUSE,
     Finish,
@@ -27,7 +28,7 @@ from .sentences import (
     joins,
 )
 
-__all__ = ["MAX_SEGMENT", "ItemCutter", "Segment", "StreamCutter", "split"]
+__all__ = ["MAX_SEGMENT", "ItemCutter", "Segment", "StreamCutter", "fitted", "split"]
 
 MAX_SEGMENT = 250
 """Characters: the service's documented maximum per request."""
@@ -50,13 +51,16 @@ class Segment:
     """One request's text.
 
     Attributes:
-        text: What is sent: stripped, speakable, at most `MAX_SEGMENT` characters, without lone surrogates.
+        text: What is spoken, as the caller wrote it: stripped, speakable, at most `MAX_SEGMENT` characters, without
+            lone surrogates.
         lead: "" or " ": the white space that stood between the previous segment and this one, for a service that
             joins fragments as they are.
+        spoken: What is sent, from `fitted` on: the text, respelled. With the lead at most `MAX_SEGMENT` characters.
     """
 
     text: str
     lead: str = ""
+    spoken: str = ""
 
 
 def split(text: str) -> list[Segment]:
@@ -81,6 +85,33 @@ def split(text: str) -> list[Segment]:
         if text[start - 1].isspace():
             lead = " "
     return found
+
+
+def fitted(segment: Segment, pronunciations: Pronunciations) -> Iterator[Segment]:
+    """A segment as it is sent: respelled, and in several where it has grown too long for one request.
+
+    It is cut where `split` would cut the caller's text, and never inside what is respelled.
+    """
+    text, room = segment.text, MAX_SEGMENT - len(segment.lead)
+    spelled = pronunciations.spell(text)
+    lengths = list(accumulate(map(len, spelled), initial=0))
+    if lengths[-1] <= room:
+        yield Segment(text, segment.lead, "".join(spelled))
+        return
+    inside = {at for start, end, _ in pronunciations.places(text) for at in range(start + 1, end)}
+    places = _places(text)
+    spoken = next(index for index, char in enumerate(text) if char.isalnum())
+
+    def rank(at: int) -> tuple[bool, Place, bool, bool, int]:
+        place = places[at - 1] if 2 * lengths[at] >= room else min(places[at - 1], Place.SPACE)
+        char, following = text[at - 1], text[at]
+        return at > spoken, place, is_edge(char, following), not joins(char, following), at
+
+    at = max((at for at in range(1, len(text)) if at not in inside and lengths[at] <= room), key=rank)
+    lead = " " if text[at - 1].isspace() or text[at].isspace() else ""
+    for piece in (Segment(text[:at].strip(), segment.lead), Segment(text[at:].strip(), lead)):
+        if is_speakable(piece.text):
+            yield from fitted(piece, pronunciations)
 
 
 class StreamCutter:

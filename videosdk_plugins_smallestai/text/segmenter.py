@@ -12,8 +12,9 @@ from contextlib import aclosing
 
 from videosdk.agents import FlushMarker, segment_text
 
+from ..pronunciations import Pronunciations
 from ..timing import Timing
-from .cutting import MAX_SEGMENT, ItemCutter, Segment, StreamCutter, split
+from .cutting import MAX_SEGMENT, ItemCutter, Segment, StreamCutter, fitted, split
 from .sentences import Finish, is_speakable
 
 __all__ = ["MAX_SEGMENT", "ReplyText", "Segment"]
@@ -23,6 +24,8 @@ _BOUNDARY = "\udfff"
 
 _NO_MORE = object()
 
+_NONE = Pronunciations({})
+
 
 class ReplyText:
     """One reply's text as segments.
@@ -31,19 +34,26 @@ class ReplyText:
         text: A ``str``, or an async iterator of ``str`` and ``FlushMarker``.
         sentence_streaming: Whether streamed text is cut into speakable segments; else each item is one.
         timing: How long a finished sentence waits for what may belong to it.
+        pronunciations: What is respelled before it is sent. A phrase that is cut in two is not found.
 
     Raises:
         TypeError: The text is neither.
     """
 
     def __init__(
-        self, text: str | AsyncIterator[str | FlushMarker], *, sentence_streaming: bool, timing: Timing
+        self,
+        text: str | AsyncIterator[str | FlushMarker],
+        *,
+        sentence_streaming: bool,
+        timing: Timing,
+        pronunciations: Pronunciations = _NONE,
     ) -> None:
         if not isinstance(text, str) and not hasattr(text, "__aiter__"):
             raise TypeError(f"text must be a str or an async iterator of str; got {type(text).__name__}")
         self._text = text
         self._sentence_streaming = sentence_streaming
         self._idle = {Finish.YES: timing.sentence_idle, Finish.PERHAPS: timing.number_idle}
+        self._pronunciations = pronunciations
         self._stopped = False
 
     @property
@@ -75,8 +85,9 @@ class ReplyText:
             Exception: Whatever the caller's iterator raises, after what came before it.
         """
         if isinstance(self._text, str):
-            for segment in split(self._text):
-                yield segment
+            for whole in split(self._text):
+                for segment in fitted(whole, self._pronunciations):
+                    yield segment
             return
         # Closing the outer one of two generators does not close the inner one.
         async with (
@@ -85,7 +96,8 @@ class ReplyText:
         ):
             async for cut in cuts:
                 text = cut.lstrip()
-                yield Segment(text, " " if text != cut else "")
+                for segment in fitted(Segment(text, " " if text != cut else ""), self._pronunciations):
+                    yield segment
 
     async def _decided(self, text: AsyncIterator[str | FlushMarker]) -> AsyncGenerator[str, None]:
         """Each segment, for `segment_text`."""

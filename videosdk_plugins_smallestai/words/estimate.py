@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..text.sentences import OTHER_CLAUSE, SPACED_CLAUSE, SPACED_SENTENCE, WIDE_CLAUSE, WIDE_SENTENCE, joins
@@ -51,19 +52,29 @@ class Unit:
     Attributes:
         text: As it is written, with its punctuation.
         joint: "" or " ": what stands before it.
+        spoken: What is said for it: the text, unless it is respelled. "" where the word after it is said for both.
     """
 
     text: str
     joint: str
+    spoken: str
 
 
-def units(text: str) -> list[Unit]:
-    """The words of a text: what stands between white space, and each character of unspaced scripts."""
+def units(text: str, spell: Callable[[str], list[str]] = list) -> list[Unit]:
+    """The words of a text: what stands between white space, and each character of unspaced scripts.
+
+    Args:
+        text: The text.
+        spell: Tells what is said for each character of it.
+    """
     found: list[Unit] = []
+    spelled, end = spell(text), 0
     spaced = text[:1].isspace()
     for word in text.split():
         for part in _parts(word):
-            found.append(Unit(part, " " if spaced else ""))
+            start = text.index(part, end)
+            end = start + len(part)
+            found.append(Unit(part, " " if spaced else "", "".join(spelled[start:end]).strip()))
             spaced = False
         spaced = True
     return found

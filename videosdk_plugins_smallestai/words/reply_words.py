@@ -47,6 +47,7 @@ class ReplyWords:
         speed: How fast the reply is spoken; 1 is the normal pace.
         timing: How often a track is looked at, and how long it is waited for.
         log: That of the reply.
+        spell: Tells what is said for each character of a text, where that is not the character itself.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class ReplyWords:
         speed: float,
         timing: Timing,
         log: Log | None = None,
+        spell: Callable[[str], list[str]] = list,
     ) -> None:
-        self._timeline = Timeline(speed)
+        self._timeline = Timeline(speed, spell)
         self._emitter = WordEmitter(self._timeline, track, emit, timing=timing, log=log)
         self._segments: dict[int, _SegmentWords] = {}
         self._early = 0

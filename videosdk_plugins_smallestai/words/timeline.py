@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -45,9 +46,11 @@ class Timeline:
 
     Args:
         speed: How fast the reply is spoken; 1 is the normal pace.
+        spell: Tells what is said for each character of a text.
     """
 
-    def __init__(self, speed: float = 1.0) -> None:
+    def __init__(self, speed: float = 1.0, spell: Callable[[str], list[str]] = list) -> None:
+        self._spell = spell
         self._letter_seconds = LETTER_SECONDS / (speed if speed > 0 else 1.0)
         self._segments: list[SpokenSegment] = []
         self._first: list[int] = []  # the place in the reply of each segment's first word
@@ -93,7 +96,7 @@ class Timeline:
         Args:
             text: More of its text, white space in front included.
         """
-        found = units(text)
+        found = units(text, self._spell)
         for unit in found:
             self._text += (unit.joint if self._text else "") + unit.text
             self._ends.append(len(self._text))
@@ -167,9 +170,9 @@ class SpokenSegment:
     def take(self, found: list[Unit]) -> None:
         """Append words, for the timeline."""
         self.units = self.units + found
-        self._keys = [key_of(unit.text) for unit in self.units]
+        self._keys = [key_of(unit.spoken) for unit in self.units]
         last = len(self.units) - 1
-        self._before = [0.0, *accumulate(weight(u.text, last=i == last) for i, u in enumerate(self.units))]
+        self._before = [0.0, *accumulate(weight(u.spoken, last=i == last) for i, u in enumerate(self.units))]
         self.letters = self._before[-1]
         self._known = None
 
