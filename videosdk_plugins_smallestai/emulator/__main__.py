@@ -68,8 +68,16 @@ def _emulator(arguments: list[str] | None) -> WavesEmulator:
     parser.add_argument(
         "--complete", type=_complete, default="asked", help="seconds to `complete`, `asked` or `never`"
     )
-    given = parser.parse_args(arguments)
-    return WavesEmulator(**vars(given))
+    parser.add_argument(
+        "--assume", metavar="NAME=SEEN", action="append", default=[], help="a line of what `check` printed"
+    )
+    parser.add_argument("--replay", metavar="FILE", default=None, help="what `check --record` wrote")
+    given = vars(parser.parse_args(arguments))
+    given["assume"] = dict(line.partition("=")[::2] for line in given["assume"])
+    try:
+        return WavesEmulator(**given)
+    except (OSError, ValueError) as wrong:
+        parser.error(str(wrong))
 
 
 def _complete(text: str) -> float | Literal["asked"] | None:

@@ -67,6 +67,8 @@ async def deliver(job: Job, settings: Settings, sink: Sink, turn: float) -> Brea
             await asyncio.get_running_loop().create_future()
         due += pause
         await sleep_until(due)
+        if job.is_cut_short:
+            return None
         ends = (request.sent + len(piece)) / bytes_per_second
         while words and words[0].start < ends:
             await sink.word(words.popleft())

@@ -125,7 +125,7 @@ def _echoed(service: Service, body: dict[str, Any]) -> dict[str, str]:
 def _check(service: Service, body: dict[str, Any], model: Model | None) -> Order:
     if model is not None:
         return check(body, model, service.reading, unified=False)
-    model = unified_model(body)
+    model = unified_model(body, service.reading)
     name = str(body.get("model", catalogue.UNIFIED_DEFAULT))
     if name in service.settings.retired:
         raise refusals.retired(name, service.settings.retired[name])

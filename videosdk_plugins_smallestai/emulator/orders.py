@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +66,14 @@ class Reading:
     Attributes:
         zero_is_absent: A 0 in ``complete_backoff_ms`` or ``max_buffer_delay_ms`` counts as an absent field.
         refuses_other_pools: A voice of another model's pool is refused.
+        lenient: Fields of which a value that is not known is read as the default.
+        rates: Sample rates in Hz that are accepted, as far as the model has them.
     """
 
     zero_is_absent: bool
     refuses_other_pools: bool
+    lenient: Collection[str]
+    rates: Collection[int]
 
 
 def check(
@@ -92,19 +96,19 @@ def check(
     voice_id = body.get("voice_id")
     if not isinstance(voice_id, str) or not voice_id:
         raise refusals.missing("voice_id")
-    if not (model.has_voice(voice_id) or (catalogue.is_known(voice_id) and not reading.refuses_other_pools)):
+    if not (model.has_voice(voice_id) or _is_spoken_all_the_same(voice_id, reading)):
         raise refusals.wrong_voice()
     _check_kinds(body)
     _check_tuning(body, model)
     if unified:
         _check_unified(body, text)
-    language = _language(body, model, unified=unified)
+    language = _language(body, model, reading, unified=unified)
     words = voice_id in catalogue.WORD_VOICES and language in catalogue.WORD_LANGUAGES
     return Order(
         text=text,
         voice_id=voice_id,
         language=language,
-        sample_rate=_rate(body, model),
+        sample_rate=_rate(body, model, reading),
         speed=_number(body, "speed", 1.0, 0.5, 2.0),
         output_format=_one_of(body, "output_format", "pcm", _FORMATS),
         complete_backoff=_wait(body, "complete_backoff_ms", SERVER_BACKOFF, reading),
@@ -114,7 +118,7 @@ def check(
     )
 
 
-def unified_model(body: Mapping[str, Any]) -> Model:
+def unified_model(body: Mapping[str, Any], reading: Reading) -> Model:
     """Return the model that a unified route's body names.
 
     Raises:
@@ -122,6 +126,8 @@ def unified_model(body: Mapping[str, Any]) -> Model:
     """
     name = body.get("model", catalogue.UNIFIED_DEFAULT)
     model = catalogue.unified_model(name) if isinstance(name, str) else None
+    if model is None and "model" in reading.lenient:
+        model = catalogue.unified_model(catalogue.UNIFIED_DEFAULT)
     if model is None:
         raise _not_among(name, "model", catalogue.UNIFIED_MODELS)
     return model
@@ -150,6 +156,13 @@ def _required_text(body: Mapping[str, Any]) -> str:
     if not text.strip():
         raise refusals.missing("text")
     return text
+
+
+def _is_spoken_all_the_same(voice_id: str, reading: Reading) -> bool:
+    """Return whether a voice that the model does not have is accepted."""
+    if catalogue.is_known(voice_id):
+        return not reading.refuses_other_pools
+    return "voice_id" in reading.lenient
 
 
 def _check_kinds(body: Mapping[str, Any]) -> None:
@@ -194,8 +207,10 @@ def _check_unified(body: Mapping[str, Any], text: str) -> None:
             raise refusals.blocked()
 
 
-def _language(body: Mapping[str, Any], model: Model, *, unified: bool) -> str:
+def _language(body: Mapping[str, Any], model: Model, reading: Reading, *, unified: bool) -> str:
     if "language" not in body and "number_pronunciation_language" not in body:
+        return model.default_language
+    if "language" in reading.lenient and body.get("language", "en") not in model.languages:
         return model.default_language
     default: Any = "en"
     if unified and "number_pronunciation_language" in body:
@@ -203,10 +218,11 @@ def _language(body: Mapping[str, Any], model: Model, *, unified: bool) -> str:
     return _one_of(body, "language", default, tuple(sorted(model.languages)))
 
 
-def _rate(body: Mapping[str, Any], model: Model) -> int:
+def _rate(body: Mapping[str, Any], model: Model, reading: Reading) -> int:
     rate = body.get("sample_rate", min(SERVER_RATE, model.rates[-1]))
-    if isinstance(rate, bool) or rate not in model.rates:
-        raise _not_among(rate, "sample_rate", model.rates)
+    accepted = tuple(hertz for hertz in model.rates if hertz in reading.rates)
+    if isinstance(rate, bool) or rate not in accepted:
+        raise _not_among(rate, "sample_rate", accepted)
     return int(rate)
 
 

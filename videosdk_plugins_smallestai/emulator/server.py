@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
 from aiohttp import web
 
 from . import http, refusals
+from .assumptions import settings_for
 from .catalogue import ROUTE_MODELS, VOICE_LISTS, Model, voice_list
 from .faults import CloseAfter
 from .records import Connection, SpeechRequest
 from .refusals import Refusal
+from .replay import Recording
 from .service import Service
-from .settings import Settings
+from .settings import WRONG_KEY, Settings
 from .sockets import reset
 from .voices import prepare
 from .websocket import Socket
@@ -35,10 +38,25 @@ class WavesEmulator(Settings):
         async with WavesEmulator(voice="tone", complete=None) as waves:
             tts = SmallestAITTS(api_key="sk_anything", base_url=waves.base_url)
 
-    Its arguments are the attributes of :class:`~.Settings`; all may be changed while it runs.
+    Its arguments are the attributes of :class:`~.Settings`, all of which may be changed while it runs, and these:
+
+    Attributes:
+        assume: Name to reading, as ``python -m videosdk_plugins_smallestai check`` prints them, such as
+            ``{"closed_after_complete": "kept open"}``: the settings with which the service is like that.
+        replay: A file that ``check --record`` has written: what was recorded is replayed, and nothing else served.
+
+    Raises:
+        OSError: ``replay`` cannot be read.
+        ValueError: There is no such assumption or reading, or ``replay`` is no recording.
     """
 
+    assume: Mapping[str, str] = field(default_factory=dict)
+    replay: str | os.PathLike[str] | None = None
+
     def __post_init__(self) -> None:
+        for name, value in settings_for(self.assume).items():
+            setattr(self, name, value)
+        self._recording = None if self.replay is None else Recording.load(self.replay)
         self._service = Service(self)
         self._sockets: set[Socket] = set()
         self._handlers: dict[asyncio.Task[object], asyncio.Transport | None] = {}
@@ -91,7 +109,8 @@ class WavesEmulator(Settings):
         """
         if self._runner is not None:
             raise RuntimeError("the emulator is running already")
-        await prepare(self.voice)
+        if self._recording is None:
+            await prepare(self.voice)
         self._service.stopping = False
         # A client that goes away cancels what is being done for it.
         runner = web.AppRunner(self._app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
@@ -143,6 +162,9 @@ class WavesEmulator(Settings):
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
+        if self._recording is not None:
+            app.router.add_route("*", "/{path:.*}", self._replay)
+            return app
         app.router.add_post(PREFIX + "/{model}/get_speech", self._post)
         app.router.add_get(PREFIX + "/{model}/get_speech/stream", self._stream, allow_head=False)
         app.router.add_get(PREFIX + "/{model}/get_voices", self._voices)
@@ -167,10 +189,13 @@ class WavesEmulator(Settings):
             del self._handlers[task]
 
     def _authorize(self, request: web.Request) -> None:
+        if not self._knows_key(request):
+            raise Refusal(401 if self.refused_key == "frame" else self.refused_key)
+
+    def _knows_key(self, request: web.Request) -> bool:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        known = bool(key.strip()) if self.api_keys is None else key in self.api_keys
-        if scheme != "Bearer" or not known:
-            raise Refusal(401)
+        known = key.strip() not in ("", WRONG_KEY) if self.api_keys is None else key in self.api_keys
+        return scheme == "Bearer" and known
 
     def _model(self, request: web.Request) -> Model:
         name = request.match_info["model"]
@@ -200,6 +225,12 @@ class WavesEmulator(Settings):
             raise Refusal(404)
         return web.json_response(voice_list(model))
 
+    async def _replay(self, request: web.Request) -> web.StreamResponse:
+        assert self._recording is not None, "there is this route only where one is replayed"
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._open(request, None, unified=True)
+        return await self._recording.answer(request)
+
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         return await self._open(request, ROUTE_MODELS.get(request.match_info["model"]))
 
@@ -219,6 +250,8 @@ class WavesEmulator(Settings):
         )
         self.connections.append(record)
         try:
+            if self._recording is not None:
+                return await self._recording.converse(request, record)
             if not unified and (model is None or not model.streams):
                 raise Refusal(404)
             close_after = await self._admit(request, record, model)
@@ -233,6 +266,8 @@ class WavesEmulator(Settings):
             record._end(loop.time(), by_client=given_up)
 
     async def _admit(self, request: web.Request, record: Connection, model: Model | None) -> CloseAfter | None:
+        if self.refused_key == "frame" and not self._knows_key(request):
+            return CloseAfter(0, frame=refusals.default_body(401))
         self._authorize(request)
         how = self.retired.get(model.name) if model is not None else None
         if isinstance(how, int):

@@ -58,11 +58,26 @@ class Job:
         self._account = request.headers.get("authorization", "")
         self._owner = owner
         self._holds_slot = False
+        self._cut_short = False
         self._plan = Plan()
         self._refusal = refusal
         self.request = request
         self.order = order or Order(request.text, "")
         self.speech = speech
+
+    @property
+    def owner(self) -> object:
+        """Whose it is: the continuation, or the request itself."""
+        return self._owner
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether no more of its audio is sent."""
+        return self._cut_short
+
+    def cut_short(self) -> None:
+        """Send no more of its audio."""
+        self._cut_short = True
 
     @property
     def plan(self) -> Plan:
@@ -171,6 +186,8 @@ class Service:
         return Reading(
             zero_is_absent=self.settings.zero_is_absent,
             refuses_other_pools=self.settings.mismatched_voices == "refused",
+            lenient=self.settings.lenient,
+            rates=self.settings.rates,
         )
 
     def next_id(self, prefix: str) -> str:

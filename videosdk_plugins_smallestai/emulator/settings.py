@@ -11,6 +11,9 @@ from .faults import CloseAfter, Fault
 from .records import Connection, SpeechRequest
 from .voices import Voice
 
+WRONG_KEY = "sk_wrong_on_purpose"
+"""A key that no account has: it is never accepted."""
+
 
 @dataclass(kw_only=True, eq=False)
 class Settings:
@@ -20,12 +23,13 @@ class Settings:
         host: Address to listen on.
         port: TCP port; 0 picks a free one, and is replaced by it at the first start.
         tls: Certificate and key of a server that speaks TLS; ``None``: plain HTTP and WebSocket.
-        api_keys: Keys that are accepted; ``None``: any key that is not empty.
+        api_keys: Keys that are accepted; ``None``: any key but an empty one and `WRONG_KEY`.
         voice: ``"speech"`` (eSpeak NG) or ``"tone"`` (see :func:`~.tone`).
         first_audio: Seconds from when a request gets its turn to its first chunk.
         real_time_factor: Seconds of audio sent a second, after the first chunk.
         chunk: Seconds of audio in a chunk.
-        serving: Requests on one connection ``"serial"``: in turn, or ``"interleaved"``: all at once.
+        serving: Requests on one connection ``"serial"``: in turn, ``"interleaved"``: all at once, or ``"refused"``:
+            one is refused while another is in progress. Releases of a context are always served in turn.
         concurrency: Requests in progress that an account (a key) may have; one more is refused.
         slot_freed: Whether a request counts until its ``"last_chunk"`` or its ``"complete"``.
         context_slot: Until when a context counts beyond its releases: until it is ``"closed"`` (by ``continue:
@@ -53,6 +57,15 @@ class Settings:
         mismatched_voices: Whether a voice of another model's pool is ``"spoken"`` or ``"refused"``; a voice that
             no model has is refused.
         content_expiry: What HTTP answers to ``x-expire-content: true``.
+        lenient: Fields (``"voice_id"``, ``"language"``, ``"model"``) of which an unknown value is read as the
+            default; otherwise it is refused.
+        rates: Sample rates that are accepted, in Hz.
+        refused_key: How a key that is not accepted is answered: a status, or ``"frame"``: the handshake is accepted
+            and an error frame sent, before the connection is closed (HTTP: 401).
+        cancel: Whether ``cancel_request`` drops what is buffered (``"buffer"``), or stops the context's audio too
+            (``"audio"``).
+        idle_close: Whether a connection that is timed out gets an error frame (``"told"``) or not (``"silent"``);
+            ``"default"``: told, but ``?timeout=`` is ignored.
         retired: Model id to how its routes answer: a status, or ``"MODEL_DEPRECATED"``.
         fault: Asked once for each request as it arrives: what goes wrong with it.
         handshake: Asked for each WebSocket handshake: a status to refuse it with, ``"hang"`` to never
@@ -67,7 +80,7 @@ class Settings:
     first_audio: float = 0.2
     real_time_factor: float = 3.3
     chunk: float = 0.1
-    serving: Literal["serial", "interleaved"] = "serial"
+    serving: Literal["serial", "interleaved", "refused"] = "serial"
     concurrency: int | None = None
     slot_freed: Literal["last_chunk", "complete"] = "last_chunk"
     context_slot: Literal["closed", "served"] | float = "closed"
@@ -83,6 +96,11 @@ class Settings:
     merge_within: float = 0.001
     mismatched_voices: Literal["spoken", "refused"] = "spoken"
     content_expiry: Literal["applied", "not-entitled", "unavailable"] = "applied"
+    lenient: Collection[Literal["voice_id", "language", "model"]] = ()
+    rates: Collection[int] = (8000, 16000, 24000, 44100)
+    refused_key: int | Literal["frame"] = 401
+    cancel: Literal["buffer", "audio"] = "buffer"
+    idle_close: Literal["told", "silent", "default"] = "told"
     retired: Mapping[str, int | str] = field(default_factory=dict)
     fault: Callable[[SpeechRequest], Fault | Sequence[Fault] | None] | None = None
     handshake: Callable[[Connection], int | Literal["hang"] | CloseAfter | None] | None = None

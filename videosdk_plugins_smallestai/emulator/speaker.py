@@ -72,7 +72,7 @@ class Speaker:
         elif continues(body, context):
             await self._take_fragment(body, context)
         elif body.get("text") != "":
-            await self._take_request(body, lambda: self._check(body))
+            await self._take_request(body, lambda: self._check_plain(body))
 
     @property
     def _account(self) -> str:
@@ -119,8 +119,13 @@ class Speaker:
             self._spawn(self._serve(job, context))
         return True
 
+    def _check_plain(self, body: dict[str, Any]) -> Order:
+        if self._settings.serving == "refused" and self._jobs:
+            raise refusals.busy()
+        return self._check(body)
+
     def _check(self, body: dict[str, Any], text: str | None = None) -> Order:
-        model = self._model or unified_model(body)
+        model = self._model or unified_model(body, self._service.reading)
         name = model.name if self._model else str(body.get("model", catalogue.UNIFIED_DEFAULT))
         if name in self._settings.retired:
             # A unified route's handshake could not know the model: whatever is set is told by a frame.
@@ -142,6 +147,7 @@ class Speaker:
         if body.get("cancel_request"):
             if context is not None:
                 context.discard()
+                self._cut_short(context)
             return
         if context is None or context.closed:
             name = body.get("context_id")
@@ -155,6 +161,13 @@ class Speaker:
         self._look_at_slot(context)
         if context.closed and context.resting and context.releases and self._policy(context) == "context":
             self._spawn(self._complete_context(context))
+
+    def _cut_short(self, context: Context) -> None:
+        """Stop a cancelled context's audio, where the service does that."""
+        if self._settings.cancel == "audio":
+            for job in self._jobs:
+                if job.owner is context:
+                    job.cut_short()
 
     async def _release_at(self, context: Context, due: float) -> None:
         """Release what is buffered at a ``loop.time()``, unless that was done earlier and newer text is not due."""

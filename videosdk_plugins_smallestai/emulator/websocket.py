@@ -101,7 +101,7 @@ class Socket:
         try:
             # A client that does not read must not hold this up.
             async with asyncio.timeout(2 * CLOSE_WAIT):
-                if self._how == "idle":
+                if self._how == "idle" and self._settings.idle_close != "silent":
                     await self._channel.send(self._idle_error())
                 await self._ws.close()
         except (ConnectionError, TimeoutError):
@@ -122,7 +122,8 @@ class Socket:
         return json.dumps({"status": "error", "message": message})
 
     def _idle_timeout(self) -> float | None:
-        asked = self.record.query.get("timeout", "") if self._model is None else ""
+        heeded = self._model is None and self._settings.idle_close != "default"
+        asked = self.record.query.get("timeout", "") if heeded else ""
         return float(asked) if asked.isdecimal() else self._settings.idle_timeout
 
     async def _receive(self) -> None:
