@@ -467,7 +467,7 @@ async def test_half_a_sample_of_a_failed_voice_makes_no_noise_of_the_next() -> N
         assert_same(call.track.heard, whole_frames(tone("Hello there.")[:4000]) + tone("Hello there."))
 
 
-@pytest.mark.parametrize("half", [0.0, 0.3])
+@pytest.mark.parametrize("half", [0.0, 0.3001])
 @in_virtual_time
 async def test_a_voice_that_hangs_is_left_for_the_next(half: float) -> None:
     bad, good = Foreign(1, "hang", half=half), Foreign()
@@ -476,6 +476,10 @@ async def test_a_voice_that_hangs_is_left_for_the_next(half: float) -> None:
             await call.synthesize(items(PARTS))
         assert good.said == PARTS[1:]
         assert "silent" in call.errors[0]
+        assert len(call.track.heard) % 2 == 0
+        assert call.track.heard.endswith(tone(" ".join(PARTS[1:])))
+        frame = len(call.track.heard) - len(tone(" ".join(PARTS[1:])))
+        assert frame % FRAME_BYTES == 0
         assert bad.calls == ["interrupt", *bad.calls[1:]], "it is told to stop"
         assert call.track.interrupted == 0, "and what is heard of it is not cut off"
 

@@ -92,9 +92,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             latency_threshold_ms,
             consecutive_latency_hits,
         )
-        self.supports_word_timestamps = any(
-            getattr(voice, "supports_word_timestamps", False) for voice in providers
-        )
+        self.supports_word_timestamps = any(map(_tells_words, providers))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """The pipeline sets ``loop`` and ``audio_track``: each voice gets them, the track behind a gate."""
@@ -262,7 +260,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     async def _stream(self, attempt: Attempt, overrides: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """A voice's `stream_synthesize`; for one that has the framework's own, which loses its errors, the same."""
         voice = attempt.voice
-        if type(voice).stream_synthesize is not TTS.stream_synthesize:
+        if getattr(type(voice), "stream_synthesize", None) is not TTS.stream_synthesize:
             async for pcm in voice.stream_synthesize(attempt.text, **overrides):
                 yield pcm
             return
@@ -321,7 +319,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             on_first_byte=self._tell_first_byte if through_gate else _ignore,
             timing=self.timing,
         )
-        if reply.live and self.supports_word_timestamps and not voice.supports_word_timestamps:
+        if reply.live and self.supports_word_timestamps and not _tells_words(voice):
             attempt.words = EstimatedWords(
                 self.audio_track, lambda event: self._tell_word(reply, attempt, event), self.timing
             )
@@ -329,7 +327,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._blamed.discard(index)
         if gate is not None:
             gate.open(attempt)
-            voice.on_first_audio_byte(_ignore)  # the gate knows
+            voice.on_first_audio_byte(attempt.first_byte)
             voice.reset_first_audio_tracking()
         if reply.live and self._paused:
             attempt.pause()
@@ -471,6 +469,10 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
 async def _ignore() -> None:
     pass
+
+
+def _tells_words(voice: TTS) -> bool:
+    return getattr(voice, "supports_word_timestamps", False) is True
 
 
 def _stems_from(error: BaseException | None, origin: BaseException | None) -> bool:
