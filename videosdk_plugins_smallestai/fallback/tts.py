@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
 from contextlib import aclosing, asynccontextmanager, redirect_stdout
 from io import StringIO
@@ -17,6 +16,7 @@ from videosdk.agents.fallback_base import FallbackBase
 
 from .. import framework
 from ..errors import SmallestAIError
+from ..log import Log
 from ..text.read_ahead import ReadAhead
 from ..timing import Timing
 from .attempt import Attempt, Reply
@@ -26,7 +26,7 @@ from .words import EstimatedWords
 
 __all__ = ["FallbackTTS"]
 
-logger = logging.getLogger(__name__)
+log = Log("FallbackTTS")
 
 
 class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
@@ -40,7 +40,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     them. Where one of the voices tells words, those of one that does not are told at the pace of usual speech, each
     when its audio is there: else the agent's transcript would stay empty.
 
-    `model`, `voice_id` and `language` are the active provider's.
+    `model`, `voice_id` and `language` are the active provider's; ``"metrics"`` comes from each voice that has any.
 
     Attributes:
         reads_ahead: The text of a reply is read to its end, however the reply ends.
@@ -150,7 +150,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     def _log_failures(self, doing: str, voices: Iterable[TTS], results: Iterable[Any]) -> None:
         for voice, result in zip(voices, results, strict=True):
             if isinstance(result, Exception):
-                logger.warning("Smallest AI: FallbackTTS: %s %s has failed: %s", doing, voice.label, result)
+                log.warning("%s %s has failed: %s", doing, voice.label, result)
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""
@@ -216,7 +216,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             TypeError: ``text`` is neither a ``str`` nor an async iterator.
         """
         if self.audio_track is None or not self.loop:
-            logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
+            log.error("audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
             return
         if voice_id is not None:
@@ -405,17 +405,17 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         try:
             await self._first_audio_callback()
         except Exception:
-            logger.exception("Smallest AI: the first-audio callback failed; the audio is played all the same")
+            log.exception("the first-audio callback failed; the audio is played all the same")
 
     def _setup_event_listeners(self) -> None:
         for index in range(len(self.providers)):
             self._listen(index)
 
     def _listen(self, index: int) -> None:
-        self.providers[index].on(
-            "error", lambda *args: self._hear_error(index, str(args[0]) if args else "Unknown error")
-        )
-        self.providers[index].on("word_spoken", lambda *args: self._hear_word(index, args[0] if args else {}))
+        voice = self.providers[index]
+        voice.on("error", lambda *args: self._hear_error(index, str(args[0]) if args else "Unknown error"))
+        voice.on("word_spoken", lambda *args: self._hear_word(index, args[0] if args else {}))
+        voice.on("metrics", lambda *args: self.emit("metrics", *args))
 
     def _hear_error(self, index: int, message: str) -> None:
         """A voice has emitted an error: it fails in what it speaks, or, if it is the active one, at rest."""
