@@ -273,8 +273,8 @@ async def test_over_a_service_that_is_down_the_next_voice_speaks_the_whole_text_
 
 
 @pytest.mark.parametrize("route", ["websocket", "http", "continuations"])
-@pytest.mark.parametrize("pace", [0.0, 0.05], ids=["at once", "slowly"])
-@pytest.mark.parametrize("failing", [0, 1, 3])
+@pytest.mark.parametrize("pace", [pytest.param(0.0, marks=pytest.mark.slow), 0.05], ids=["at once", "slowly"])
+@pytest.mark.parametrize("failing", [0, pytest.param(1, marks=pytest.mark.slow), 3])
 @in_virtual_time
 async def test_a_voice_that_fails_between_two_sentences_leaves_the_rest_to_the_next(
     route: str, failing: int, pace: float
@@ -393,7 +393,7 @@ async def test_of_a_voice_that_speaks_item_by_item_the_next_repeats_only_the_one
 
 
 @pytest.mark.parametrize("pace", [0.0, 0.05, 0.3], ids=["at once", "quickly", "slowly"])
-@pytest.mark.parametrize("ahead", [1, 3, None])
+@pytest.mark.parametrize("ahead", [pytest.param(1, marks=pytest.mark.slow), 3, None])
 @pytest.mark.parametrize("speaks", [0, 2, 4])
 @pytest.mark.parametrize("half", [0.0, 0.3])
 @in_virtual_time
@@ -678,7 +678,11 @@ async def test_without_a_track_no_voice_is_blamed() -> None:
 # Barge-in
 
 
-@pytest.mark.parametrize("after", [0.0, 0.001, 0.02, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.05, 1.1, 1.2, 1.4, 2.0])
+@pytest.mark.parametrize(
+    "after",
+    [0.0, 0.02, 0.3, 0.75, 1.05, 1.4]
+    + [pytest.param(after, marks=pytest.mark.slow) for after in (0.001, 0.1, 0.2, 0.5, 1.0, 1.1, 1.2, 2.0)],
+)
 @pytest.mark.parametrize("first", ["ours", "foreign"])
 @in_virtual_time
 async def test_after_a_barge_in_at_any_stage_nothing_more_is_heard_and_the_text_is_read(
@@ -800,7 +804,7 @@ async def test_words_wait_when_the_voice_changes_during_a_pause() -> None:
 # Words
 
 
-@pytest.mark.parametrize("failing", [0, 2])
+@pytest.mark.parametrize("failing", [pytest.param(0, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("timed", [(True, True), (True, False), (False, True)], ids=["both", "first", "second"])
 @in_virtual_time
 async def test_words_are_told_throughout_and_what_was_said_before_stays(

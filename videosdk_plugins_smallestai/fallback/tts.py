@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, redirect_stdout
 from io import StringIO
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from weakref import WeakSet
 
 from videosdk.agents import TTS, FlushMarker
@@ -53,7 +53,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
     def __init__(
         self,
-        providers: list[TTS],
+        providers: Sequence[TTS],
         temporary_disable_sec: float = 60.0,
         permanent_disable_after_attempts: int = 3,
         latency_threshold_ms: float | None = None,
@@ -86,7 +86,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._first_audio_sent = False
         self.loop: asyncio.AbstractEventLoop | None = None
         super().__init__(
-            providers,
+            list(providers),
             temporary_disable_sec,
             permanent_disable_after_attempts,
             latency_threshold_ms,
@@ -108,6 +108,11 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
                 setter(given)
             else:
                 setattr(voice, name, given)
+
+    async def __aenter__(self) -> Self:
+        """As the framework's, with a return type for type checkers."""
+        await super().__aenter__()
+        return self
 
     @property
     def model(self) -> Any:
@@ -140,6 +145,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
         A failure is logged.
         """
+        if (advice := framework.advice(self)) is not None:
+            log.warning("%s", advice)
         warming = [self._own(self._prewarm(voice)) for voice in self.providers]
         await asyncio.wait(warming, timeout=self.timing.fallback_prewarm)
 
@@ -408,14 +415,10 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             log.exception("the first-audio callback failed; the audio is played all the same")
 
     def _setup_event_listeners(self) -> None:
-        for index in range(len(self.providers)):
-            self._listen(index)
-
-    def _listen(self, index: int) -> None:
-        voice = self.providers[index]
-        voice.on("error", lambda *args: self._hear_error(index, str(args[0]) if args else "Unknown error"))
-        voice.on("word_spoken", lambda *args: self._hear_word(index, args[0] if args else {}))
-        voice.on("metrics", lambda *args: self.emit("metrics", *args))
+        for index, voice in enumerate(self.providers):
+            voice.on("error", lambda *told, index=index: self._hear_error(index, str(told[0])))
+            voice.on("word_spoken", lambda *told, index=index: self._hear_word(index, told[0]))
+            voice.on("metrics", lambda *told: self.emit("metrics", *told))
 
     def _hear_error(self, index: int, message: str) -> None:
         """A voice has emitted an error: it fails in what it speaks, or, if it is the active one, at rest."""
