@@ -14,6 +14,7 @@ import pytest
 from agent_session import agent_session, in_virtual_call
 from listening import FRAME_BYTES, SEVEN, RecordingTrack, assert_same, items, tokens
 from routes import ROUTES
+from staging import impatient
 from videosdk.agents import TTS, FlushMarker, Pipeline, run_tts
 from videosdk.agents.event_bus import global_event_emitter
 from virtual_sockets import in_virtual_time
@@ -873,6 +874,23 @@ async def test_all_voices_are_warmed_at_once_and_one_that_cannot_be_does_not_hin
         assert "nobody there" in caplog.text
 
 
+@in_virtual_time
+async def test_the_next_voice_is_still_warm_late_in_a_call() -> None:
+    timing = Timing(warm_for=20.0)
+    async with servers({}, {}) as (first, second):
+        plugin = {"api_key": "sk_test"}
+        voices = [impatient(timing)(base_url=waves.base_url, **plugin) for waves in (first, second)]
+        async with a_call(*voices, timing=timing) as call:
+            await call.tts.prewarm()
+            for _ in range(5):
+                await call.synthesize("We are still talking.")
+                await asyncio.sleep(9)
+            await first.stop()
+            await call.synthesize("And on we go.")
+            assert call.track.speech.endswith(tone("And on we go."))
+            assert len(second.connections) == 1
+
+
 async def test_all_voices_are_closed_also_when_one_cannot_be() -> None:
     class Stubborn(Foreign):
         async def aclose(self) -> None:
@@ -1051,7 +1069,9 @@ async def test_after_a_barge_in_the_agent_remembers_what_both_voices_have_said()
 
 @pytest.mark.parametrize("dead", [False, True], ids=["interrupted", "all voices fail"])
 @in_virtual_call
-async def test_after_a_long_answer_that_ends_early_the_agent_still_answers(dead: bool) -> None:
+async def test_after_a_long_answer_that_ends_early_the_agent_still_answers(
+    dead: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """Also in a pipeline in which nothing reads ahead: the framework's queue holds 50 tokens."""
     answer = "It goes on and on, and it has many more words than anybody wants to hear. " * 12
     faults = {"fault": (lambda request: Refuse(503) if "many" in request.text else None) if dead else None}
@@ -1066,6 +1086,7 @@ async def test_after_a_long_answer_that_ends_early_the_agent_still_answers(dead:
             else:
                 await reply.hears(1.0)
             assert_same((await call.ask("Stop it, please.")).heard, tone("Yes, what is it?"))
+    assert caplog.text.count("SpeechTextFilter()") == 1, "it says what would read ahead"
 
 
 @pytest.mark.parametrize("first", ["ours", "foreign", "foreign, emits"])

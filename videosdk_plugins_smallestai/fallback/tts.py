@@ -83,6 +83,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._blamed: set[int] = set()
         self._speaking = asyncio.Lock()
         self._paused = False
+        self._warmed_at: float | None = None
         self._first_audio_sent = False
         self.loop: asyncio.AbstractEventLoop | None = None
         super().__init__(
@@ -147,8 +148,18 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         """
         if (advice := framework.advice(self)) is not None:
             log.warning("%s", advice)
+        self._warmed_at = asyncio.get_running_loop().time()
         warming = [self._own(self._prewarm(voice)) for voice in self.providers]
         await asyncio.wait(warming, timeout=self.timing.fallback_prewarm)
+
+    def _keep_warm(self) -> None:
+        """A voice that has not spoken for minutes lets its connection go: those that wait are prewarmed again."""
+        now = asyncio.get_running_loop().time()
+        if self._warmed_at is not None and now - self._warmed_at > self.timing.warm_for / 2:
+            self._warmed_at = now
+            for voice in self.providers:
+                if voice is not self.active_provider:
+                    self._own(self._prewarm(voice))
 
     async def _prewarm(self, voice: TTS) -> None:
         results = await asyncio.gather(voice.prewarm(), return_exceptions=True)
@@ -228,6 +239,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             return
         if voice_id is not None:
             kwargs["voice_id"] = voice_id
+        self._keep_warm()
         async with self._replying(text, live=True) as reply, self._speaking:
             while (attempt := await self._begin(reply, through_gate=True)) is not None:
                 raised = await attempt.run(attempt.voice.synthesize(attempt.text, **kwargs))
