@@ -20,7 +20,7 @@ import pytest
 import videosdk.agents
 from listening import FRAME_BYTES, RecordingTrack, assert_same
 
-from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai import FallbackTTS, SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Refuse, WavesEmulator, tone
 
 pytestmark = pytest.mark.slow
@@ -115,8 +115,6 @@ async def test_the_second_voice_goes_on_where_the_first_fails(tmp_path: Path) ->
 @pytest.mark.parametrize("failing", [0, 1, 2])
 @pytest.mark.parametrize("streaming", [True, False], ids=["websocket", "http"])
 async def test_two_voices_lose_no_word_of_a_streamed_reply(streaming: bool, failing: int, pace: float) -> None:
-    from fallback import ReturningTTS, WholeFallbackTTS
-
     text = "Hello! How can I help you? I am here. Your total is $1,299.50 at 10:30."
 
     async def tokens() -> AsyncIterator[str]:
@@ -128,10 +126,10 @@ async def test_two_voices_lose_no_word_of_a_streamed_reply(streaming: bool, fail
     down = WavesEmulator(**quick, fault=lambda request: Refuse(503) if request.number >= failing else None)
     async with down as first, WavesEmulator(**quick) as second:
         voices = [
-            voice(api_key="sk_test", base_url=waves.base_url, enable_streaming=streaming)
-            for voice, waves in ((ReturningTTS, first), (SmallestAITTS, second))
+            SmallestAITTS(api_key="sk_test", base_url=waves.base_url, enable_streaming=streaming)
+            for waves in (first, second)
         ]
-        async with WholeFallbackTTS(voices) as tts:
+        async with FallbackTTS(voices) as tts:
             tts.loop, tts.audio_track = asyncio.get_running_loop(), (track := RecordingTrack())
             await tts.synthesize(tokens())
         said = [[r.text for r in waves.requests if r.outcome == "served"] for waves in (first, second)]

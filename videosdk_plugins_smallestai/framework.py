@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "SAMPLE_WIDTH",
     "TrackFormat",
+    "advice",
     "frame_time",
     "is_last_to_read",
     "needs_reading_ahead",
@@ -125,6 +126,25 @@ def spells_numbers_out(tts: object) -> bool:
         return False
     text_filter = pipeline.text_filter
     return any(getattr(text_filter, name, None) is True for name in ("_verbalize_numbers", "_verbalize_currency"))
+
+
+def advice(tts: object) -> str | None:
+    """What to tell a user in whose pipeline a listener would hear less than the model wrote."""
+    remedy = (
+        "with Pipeline(text_filter=SpeechTextFilter(), text_chunking=False) it is as the model wrote it; "
+        "SpeechTextFilter is in videosdk_plugins_smallestai"
+    )
+    if needs_reading_ahead(tts):
+        return (
+            "nothing in front of this voice reads the model's answer ahead, so the voice does. "
+            f"After a barge-in the chat context may then say more than was heard: {remedy}"
+        )
+    if spells_numbers_out(tts):
+        return (
+            "the pipeline's text filter writes numbers as words, some of them wrongly (£1500, a "
+            f"telephone number, a code), and leaves out code: {remedy}"
+        )
+    return None
 
 
 def _pipeline() -> Any:

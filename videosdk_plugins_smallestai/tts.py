@@ -247,7 +247,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         A failure is logged; the next reply tries again.
         """
         self._settle()
-        self._look_at_the_pipeline()
+        if (advice := framework.advice(self)) is not None:
+            self._log.warning("%s", advice)
         warming = asyncio.ensure_future(self._prewarm())  # a task of ours: `aclose` ends it
         self._warming.add(warming)
         warming.add_done_callback(self._warming.discard)
@@ -255,25 +256,6 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             await asyncio.wait({warming})
         finally:
             warming.cancel()
-
-    def _look_at_the_pipeline(self) -> None:
-        """Warn of a pipeline in which a listener would hear less than the model wrote."""
-        remedy = (
-            "with Pipeline(text_filter=SpeechTextFilter(), text_chunking=False) it is as the model wrote it; "
-            "SpeechTextFilter is in videosdk_plugins_smallestai"
-        )
-        if framework.needs_reading_ahead(self):
-            self._log.warning(
-                "nothing in front of this voice reads the model's answer ahead, so the voice does. "
-                "After a barge-in the chat context may then say more than was heard: %s",
-                remedy,
-            )
-        elif framework.spells_numbers_out(self):
-            self._log.warning(
-                "the pipeline's text filter writes numbers as words, some of them wrongly (£1500, a "
-                "telephone number, a code), and leaves out code: %s",
-                remedy,
-            )
 
     async def _prewarm(self) -> None:
         try:

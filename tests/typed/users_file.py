@@ -8,6 +8,7 @@ from typing import Any, assert_type
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,
+    FallbackTTS,
     RateLimitError,
     SmallestAIError,
     SmallestAITTS,
@@ -45,6 +46,15 @@ async def speak() -> None:
             assert_type(pcm, bytes)
         assert_type(await tts.voices(), list[Voice])
         await tts.interrupt()
+
+
+async def with_a_backup() -> None:
+    voices = [SmallestAITTS(), SmallestAITTS(model="lightning_v3.1_pro")]
+    async with FallbackTTS(voices, temporary_disable_sec=30) as tts:
+        tts.on("word_spoken", on_word)
+        await tts.synthesize(tokens())
+        async for pcm in tts.stream_synthesize(tokens()):
+            assert_type(pcm, bytes)
 
 
 def fault(request: SpeechRequest) -> Break | None:

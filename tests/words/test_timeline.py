@@ -288,3 +288,26 @@ def test_estimates_are_near_a_real_voices_words() -> None:
         end(timeline, timeline.begin(text, 0.0), len(speech.audio) / 48000)
         errors += [abs(timeline.words[word.index].start - word.start) for word in speech.words]
     assert sum(errors) / len(errors) < 0.15
+
+
+def test_a_segment_may_be_extended_and_shortened_to_what_was_spoken() -> None:
+    timeline = Timeline()
+    segment = timeline.begin("", 0.0)
+    timeline.extend("Go to gate 3.")
+    timeline.extend(" Five people")
+    timeline.extend(" wait.")
+    assert [word.cumulative for word in timeline.words][-1] == "Go to gate 3. Five people wait."
+    timeline.shorten(len("Gotogate3"))
+    assert [word.text for word in timeline.words] == ["Go", "to", "gate", "3."]
+    end(timeline, segment, 2.0)
+    assert [word.start < 2.0 for word in timeline.words] == [True] * 4
+    assert timeline.words[-1].cumulative == "Go to gate 3."
+
+
+def test_a_segment_of_which_nothing_was_spoken_has_no_word() -> None:
+    timeline = Timeline()
+    segment = timeline.begin("", 0.0)
+    timeline.extend("Go to gate 3.")
+    timeline.shorten(0)
+    end(timeline, segment, 0.1)
+    assert timeline.words == []

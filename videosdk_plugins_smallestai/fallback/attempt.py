@@ -110,6 +110,7 @@ class Attempt:
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(reply.tape, reply.place, self._give)
         self._playhead = Playhead(self._loop.time)
+        self._begun = False
         self._given: list[float] = []  # for each item, the audio that the voice had brought when it got it
         self._given_at = self._loop.time()
         self._concurrent = False  # whether it brings audio while it waits for text
@@ -132,9 +133,10 @@ class Attempt:
         return self._reader.failed
 
     async def first_byte(self) -> None:
-        """The voice is about to bring audio, perhaps its first."""
-        if self.heard:
+        """The voice is about to bring audio. Only the first call counts."""
+        if self._begun:
             return
+        self._begun = True
         await self._on_first_byte()
         if self.words is not None:
             self.words.first_byte()
@@ -183,7 +185,7 @@ class Attempt:
                 await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 await self._abandon(task)
-                return TimeoutError(f"{self.voice.label} has been silent for too long")
+                return None if self.failure else TimeoutError(f"{self.voice.label} has been silent for too long")
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.wait({task}, timeout=self._timing.fallback_grace)
@@ -252,7 +254,7 @@ class Attempt:
     async def _abandon(self, task: asyncio.Task[None]) -> None:
         """End a voice that does not end by itself."""
         if self._gate is not None:
-            self._gate.mute()
+            await self._gate.close()
         interrupting = asyncio.ensure_future(self.voice.interrupt())
         await asyncio.wait({interrupting}, timeout=self._timing.fallback_grace)
         for left in (task, interrupting):

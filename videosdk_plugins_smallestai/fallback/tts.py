@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, redirect_stdout
 from io import StringIO
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from weakref import WeakSet
 
 from videosdk.agents import TTS, FlushMarker
@@ -17,6 +16,7 @@ from videosdk.agents.fallback_base import FallbackBase
 
 from .. import framework
 from ..errors import SmallestAIError
+from ..log import Log
 from ..text.read_ahead import ReadAhead
 from ..timing import Timing
 from .attempt import Attempt, Reply
@@ -26,7 +26,7 @@ from .words import EstimatedWords
 
 __all__ = ["FallbackTTS"]
 
-logger = logging.getLogger(__name__)
+log = Log("FallbackTTS")
 
 
 class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
@@ -40,7 +40,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     them. Where one of the voices tells words, those of one that does not are told at the pace of usual speech, each
     when its audio is there: else the agent's transcript would stay empty.
 
-    `model`, `voice_id` and `language` are the active provider's.
+    `model`, `voice_id` and `language` are the active provider's; ``"metrics"`` comes from each voice that has any.
 
     Attributes:
         reads_ahead: The text of a reply is read to its end, however the reply ends.
@@ -53,7 +53,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
     def __init__(
         self,
-        providers: list[TTS],
+        providers: Sequence[TTS],
         temporary_disable_sec: float = 60.0,
         permanent_disable_after_attempts: int = 3,
         latency_threshold_ms: float | None = None,
@@ -83,18 +83,17 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._blamed: set[int] = set()
         self._speaking = asyncio.Lock()
         self._paused = False
+        self._warmed_at: float | None = None
         self._first_audio_sent = False
         self.loop: asyncio.AbstractEventLoop | None = None
         super().__init__(
-            providers,
+            list(providers),
             temporary_disable_sec,
             permanent_disable_after_attempts,
             latency_threshold_ms,
             consecutive_latency_hits,
         )
-        self.supports_word_timestamps = any(
-            getattr(voice, "supports_word_timestamps", False) for voice in providers
-        )
+        self.supports_word_timestamps = any(map(_tells_words, providers))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """The pipeline sets ``loop`` and ``audio_track``: each voice gets them, the track behind a gate."""
@@ -110,6 +109,11 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
                 setter(given)
             else:
                 setattr(voice, name, given)
+
+    async def __aenter__(self) -> Self:
+        """As the framework's, with a return type for type checkers."""
+        await super().__aenter__()
+        return self
 
     @property
     def model(self) -> Any:
@@ -142,8 +146,20 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
         A failure is logged.
         """
+        if (advice := framework.advice(self)) is not None:
+            log.warning("%s", advice)
+        self._warmed_at = asyncio.get_running_loop().time()
         warming = [self._own(self._prewarm(voice)) for voice in self.providers]
         await asyncio.wait(warming, timeout=self.timing.fallback_prewarm)
+
+    def _keep_warm(self) -> None:
+        """A voice that has not spoken for minutes lets its connection go: those that wait are prewarmed again."""
+        now = asyncio.get_running_loop().time()
+        if self._warmed_at is not None and now - self._warmed_at > self.timing.warm_for / 2:
+            self._warmed_at = now
+            for voice in self.providers:
+                if voice is not self.active_provider:
+                    self._own(self._prewarm(voice))
 
     async def _prewarm(self, voice: TTS) -> None:
         results = await asyncio.gather(voice.prewarm(), return_exceptions=True)
@@ -152,7 +168,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     def _log_failures(self, doing: str, voices: Iterable[TTS], results: Iterable[Any]) -> None:
         for voice, result in zip(voices, results, strict=True):
             if isinstance(result, Exception):
-                logger.warning("Smallest AI: FallbackTTS: %s %s has failed: %s", doing, voice.label, result)
+                log.warning("%s %s has failed: %s", doing, voice.label, result)
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""
@@ -218,11 +234,12 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             TypeError: ``text`` is neither a ``str`` nor an async iterator.
         """
         if self.audio_track is None or not self.loop:
-            logger.error("Smallest AI: audio track or event loop not set: a Pipeline does it, or set both by hand")
+            log.error("audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
             return
         if voice_id is not None:
             kwargs["voice_id"] = voice_id
+        self._keep_warm()
         async with self._replying(text, live=True) as reply, self._speaking:
             while (attempt := await self._begin(reply, through_gate=True)) is not None:
                 raised = await attempt.run(attempt.voice.synthesize(attempt.text, **kwargs))
@@ -262,7 +279,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     async def _stream(self, attempt: Attempt, overrides: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """A voice's `stream_synthesize`; for one that has the framework's own, which loses its errors, the same."""
         voice = attempt.voice
-        if type(voice).stream_synthesize is not TTS.stream_synthesize:
+        if getattr(type(voice), "stream_synthesize", None) is not TTS.stream_synthesize:
             async for pcm in voice.stream_synthesize(attempt.text, **overrides):
                 yield pcm
             return
@@ -321,7 +338,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             on_first_byte=self._tell_first_byte if through_gate else _ignore,
             timing=self.timing,
         )
-        if reply.live and self.supports_word_timestamps and not voice.supports_word_timestamps:
+        if reply.live and self.supports_word_timestamps and not _tells_words(voice):
             attempt.words = EstimatedWords(
                 self.audio_track, lambda event: self._tell_word(reply, attempt, event), self.timing
             )
@@ -329,7 +346,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._blamed.discard(index)
         if gate is not None:
             gate.open(attempt)
-            voice.on_first_audio_byte(_ignore)  # the gate knows
+            voice.on_first_audio_byte(attempt.first_byte)
             voice.reset_first_audio_tracking()
         if reply.live and self._paused:
             attempt.pause()
@@ -407,17 +424,13 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         try:
             await self._first_audio_callback()
         except Exception:
-            logger.exception("Smallest AI: the first-audio callback failed; the audio is played all the same")
+            log.exception("the first-audio callback failed; the audio is played all the same")
 
     def _setup_event_listeners(self) -> None:
-        for index in range(len(self.providers)):
-            self._listen(index)
-
-    def _listen(self, index: int) -> None:
-        self.providers[index].on(
-            "error", lambda *args: self._hear_error(index, str(args[0]) if args else "Unknown error")
-        )
-        self.providers[index].on("word_spoken", lambda *args: self._hear_word(index, args[0] if args else {}))
+        for index, voice in enumerate(self.providers):
+            voice.on("error", lambda *told, index=index: self._hear_error(index, str(told[0])))
+            voice.on("word_spoken", lambda *told, index=index: self._hear_word(index, told[0]))
+            voice.on("metrics", lambda *told: self.emit("metrics", *told))
 
     def _hear_error(self, index: int, message: str) -> None:
         """A voice has emitted an error: it fails in what it speaks, or, if it is the active one, at rest."""
@@ -471,6 +484,10 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
 async def _ignore() -> None:
     pass
+
+
+def _tells_words(voice: TTS) -> bool:
+    return getattr(voice, "supports_word_timestamps", False) is True
 
 
 def _stems_from(error: BaseException | None, origin: BaseException | None) -> bool:
