@@ -158,7 +158,7 @@ class Context(Stream):
         """
         seen = [f for f in self._fragments if server_id is not None and server_id in f.ids]
         untold = [f for f in seen if not f.told]
-        if seen and not untold and self._ids_differ:
+        if seen and not untold and self.tells_apart:
             return True  # for the second time
         fragment = untold[0] if untold else self._debtor() or self._current()
         if fragment is None:
@@ -244,7 +244,7 @@ class Context(Stream):
         return next(f for f in self._fragments if f.segment is segment)
 
     @property
-    def _ids_differ(self) -> bool:
+    def tells_apart(self) -> bool:
         """Whether the server's id was seen to change between fragments."""
         first = self._fragments[0].ids
         return any(f.ids and not f.ids & first for f in self._fragments)

@@ -201,7 +201,7 @@ class ReplyMachine:
     def _stirs(self, event: Audio, now: float) -> bool:
         """Whether a chunk may change more than what is heard: a segment begins, waits, or may be sent."""
         stream = self._requests.streams.get(event.stream)
-        if stream is None or stream.begins_something or self._requests.runs_alone(now):
+        if stream is None or stream.begins_something or not stream.tells_apart or self._requests.runs_alone(now):
             return True
         return stream.owner(event.server_id) is not self._ledger.head
 

@@ -270,6 +270,11 @@ class Stream:
         return [segment]
 
     @property
+    def tells_apart(self) -> bool:
+        """Whether the first frame of each segment is known for what it is."""
+        return True
+
+    @property
     def tells_ends(self) -> bool:
         """Whether a `complete` is likely to come soon after a last chunk."""
         return bool(self._habits.prompt)
