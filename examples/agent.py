@@ -17,7 +17,7 @@ try:
     from videosdk.agents import Agent, AgentSession, JobContext, Pipeline, RoomOptions, WorkerJob
     from videosdk.agents.plugins import DeepgramSTT, OpenAILLM, SileroVAD, SmallestAITTS, TurnDetector
 
-    from videosdk_plugins_smallestai import SmallestAIError
+    from videosdk_plugins_smallestai import SmallestAIError, SpeechTextFilter
 
     if "console" in sys.argv[1:]:
         import_module("sounddevice")
@@ -54,6 +54,7 @@ async def entrypoint(context: JobContext) -> None:
         tts=SmallestAITTS(model="lightning_v3.1_pro", voice_id="meher", word_timestamps=True),
         vad=SileroVAD(),
         turn_detector=TurnDetector(),
+        text_filter=SpeechTextFilter(),  # the framework's own misreads numbers
         text_chunking=False,  # the plugin finds the sentences itself, and cuts no number in two
     )
     session = AgentSession(Receptionist("Answer in one or two short sentences."), pipeline)

@@ -21,6 +21,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .fallback import FallbackTTS
     from .reply.metrics import ReplyMetrics
+    from .text.text_filter import SpeechTextFilter
     from .tts import SmallestAITTS
     from .voices import Voice
 
@@ -37,6 +38,7 @@ __all__ = [
     "SmallestAIError",
     "SmallestAIModel",
     "SmallestAITTS",
+    "SpeechTextFilter",
     "Voice",
     "__version__",
 ]
@@ -45,6 +47,7 @@ _LAZY = {
     "FallbackTTS": ".fallback",
     "ReplyMetrics": ".reply.metrics",
     "SmallestAITTS": ".tts",
+    "SpeechTextFilter": ".text.text_filter",
     "Voice": ".voices",
 }
 """Imported when they are first asked for: the classes bring the whole framework with them, which takes seconds, and

@@ -29,6 +29,7 @@ from videosdk.agents import (
 )
 
 from ..emulator import WavesEmulator
+from ..text.text_filter import SpeechTextFilter
 from ..tts import SmallestAITTS
 from .caller import News
 from .conversation import Call
@@ -158,7 +159,7 @@ def _recommended_pipeline(**options: Any) -> Pipeline:
     at_once = EOUConfig(min_max_speech_wait_timeout=(0.0, 0.0))
     recommended: dict[str, Any] = {"text_chunking": False, "eou_config": at_once}
     if not options.keys() & {"text_filter", "text_filtering"}:
-        recommended["text_filtering"] = False  # to be text_filter=SpeechTextFilter()
+        recommended["text_filter"] = SpeechTextFilter()
     return Pipeline(**(recommended | options))
 
 

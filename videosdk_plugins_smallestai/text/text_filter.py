@@ -1,0 +1,70 @@
+"""`SpeechTextFilter`, which takes out of a reply what is not to be spoken, before any TTS sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from videosdk.agents.tokenize import TextFilter
+
+from .markdown import SpokenText
+from .read_ahead import ReadAhead
+
+__all__ = ["SpeechTextFilter"]
+
+
+class SpeechTextFilter(TextFilter):  # type: ignore[misc]
+    """Leaves of a language model's text what a person would say.
+
+    ``Pipeline(text_filter=SpeechTextFilter(), text_chunking=False)``. Markdown's marks, emoji, HTML tags, marks of
+    footnotes and the addresses of links are taken out. Words, also those of code, stay, and numbers, money, times
+    and codes are left as they were written, for the voice to read. Headings, list items and rows of tables end in a
+    full stop, so that they are not read as one with what follows.
+
+    Text is passed on at once, but for an open mark: it waits until it is closed, or is none, at most for the
+    sentence. Replies that overlap share nothing.
+
+    Attributes:
+        reads_ahead: Tells a voice that what stands in front of it is read to its end: it need not do so itself.
+    """
+
+    reads_ahead = True
+
+    def filter(self, chunks: AsyncIterator[str]) -> AsyncIterator[str]:
+        """The spoken text of `chunks`, in as many items or fewer; none is empty.
+
+        `chunks` is read from now on, as fast as it comes, and to its end, even when nobody reads the result any
+        more: the framework's queue behind it must not stand full. Items that are no `str` pass as they are.
+
+        Args:
+            chunks: A language model's text, divided in any way.
+
+        Raises:
+            RuntimeError: No event loop is running.
+            Exception: While the result is read: whatever `chunks` raises, after what came before it.
+        """
+        return _spoken(ReadAhead(aiter(chunks)))
+
+    async def reset(self) -> None:
+        """Does nothing: a reply's state ends with the reply."""
+
+
+async def _spoken(chunks: ReadAhead[str]) -> AsyncGenerator[str, None]:
+    text = SpokenText()
+    async with aclosing(chunks):
+        try:
+            async for chunk in chunks:
+                if isinstance(chunk, str):
+                    if spoken := text.feed(chunk):
+                        yield spoken
+                    continue
+                if spoken := text.finish():  # a FlushMarker ends a segment
+                    yield spoken
+                text = SpokenText()
+                yield chunk
+        except Exception:
+            if spoken := text.finish():
+                yield spoken
+            raise
+    if spoken := text.finish():
+        yield spoken
