@@ -1,0 +1,143 @@
+"""An answer that ends early, interrupted or refused, is followed by one that is heard whole: the call goes on.
+
+The framework's queue in front of the voice holds 50 tokens, and the answers here have 300.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import videosdk.agents
+from agent_session import SilentAgent, in_virtual_call, nothing_left, only_loopback
+from listening import assert_same
+from routes import ROUTES
+from videosdk.agents import TTS, Pipeline
+
+from videosdk_plugins_smallestai import FallbackTTS, SmallestAIError, SmallestAITTS, SpeechTextFilter
+from videosdk_plugins_smallestai.emulator import Refuse, WavesEmulator, tone
+from videosdk_plugins_smallestai.testing import Call, ScriptedLLM, call
+
+LONG = " ".join(f"This is sentence number {number} of the answer." for number in range(1, 41))
+"""Of more than 300 tokens."""
+
+SHORT = "Then it is Friday at noon."
+SERVER: dict[str, Any] = {"voice": "tone", "first_audio": 0.1, "real_time_factor": 5.0}
+
+PIPELINES: dict[str, dict[str, Any]] = {
+    "recommended": {"text_filter": SpeechTextFilter(), "text_chunking": False},
+    "the framework's": {"eou_config": videosdk.agents.EOUConfig()},
+    "bare": {"text_filtering": False, "text_chunking": False},
+}
+FALLBACKS = {"alone": None, "our fallback": FallbackTTS, "the framework's fallback": videosdk.agents.FallbackTTS}
+
+CASES = [
+    pytest.param(
+        route,
+        options,
+        kind,
+        id=f"{route}, {pipeline}, {name}",
+        marks=() if (route, name) == ("continuations", "alone") else pytest.mark.slow,
+    )
+    for route in ROUTES
+    for pipeline, options in PIPELINES.items()
+    for name, kind in FALLBACKS.items()
+    # There nobody may read ahead, since the next voice may want the text: see the README's limits.
+    if (pipeline, name) != ("bare", "the framework's fallback")
+]
+every_case = pytest.mark.parametrize(("route", "options", "kind"), CASES)
+
+
+def tokens(text: str) -> int:
+    return len(text.split())
+
+
+@asynccontextmanager
+async def in_call(tts: TTS, options: dict[str, Any]) -> AsyncIterator[Call]:
+    model = ScriptedLLM([LONG, SHORT], pace=0.01)
+
+    def make(**components: Any) -> Pipeline:
+        return Pipeline(**components)
+
+    async with nothing_left():
+        with only_loopback():
+            async with call(SilentAgent(), llm=model, tts=tts, pipeline=make, **options) as c:
+                yield c
+
+
+def voice(waves: WavesEmulator, plugin: dict[str, Any], kind: Any) -> TTS:
+    voices = [
+        SmallestAITTS(api_key="sk_test", base_url=waves.base_url, **plugin) for _ in range(1 if kind is None else 2)
+    ]
+    return voices[0] if kind is None else kind(voices)
+
+
+async def assert_goes_on(c: Call, question: str = "When is it?") -> None:
+    async with asyncio.timeout(30):
+        reply = await c.ask(question)
+    assert_same(reply.heard.rstrip(b"\0"), tone(SHORT))
+
+
+@every_case
+@pytest.mark.parametrize("by_speech", [False, True], ids=["interrupt", "speech"])
+@in_virtual_call
+async def test_after_a_barge_in_into_a_long_answer(
+    route: str, options: dict[str, Any], kind: Any, by_speech: bool
+) -> None:
+    assert tokens(LONG) > 300
+    async with WavesEmulator(**SERVER) as waves, in_call(voice(waves, ROUTES[route], kind), options) as c:
+        long = c.ask("Tell me all of it.")
+        await long.hears(1.0)
+        if not by_speech:
+            await c.interrupt()
+            await long
+        await assert_goes_on(c)
+        answer = await long
+        assert answer.interrupted
+        assert tone(LONG).startswith(answer.heard.rstrip(b"\0"))
+
+
+@every_case
+@pytest.mark.parametrize("how", ["status", "handshake", "dead host"])
+@in_virtual_call
+async def test_after_a_long_answer_that_the_service_refuses(
+    route: str, options: dict[str, Any], kind: Any, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL + 1)
+    async with WavesEmulator(**SERVER) as waves, in_call(voice(waves, ROUTES[route], kind), options) as c:
+        waves.fault = lambda request: Refuse(503)
+        if how != "status":
+            await waves.stop()
+        if how == "handshake":
+            waves.handshake = lambda connection: 503
+            await waves.start()
+        with contextlib.suppress(SmallestAIError):
+            async with asyncio.timeout(60):
+                await c.ask("Tell me all of it.")
+        waves.fault = waves.handshake = None
+        if how == "dead host":
+            await waves.start()
+        for provider in getattr(c.session.pipeline.tts, "_failed_providers", {}):
+            c.session.pipeline.tts._failed_providers[provider] = 0.0  # its minute is over
+        await assert_goes_on(c, "When is it, please?")
+
+
+@pytest.mark.parametrize("route", ["continuations", pytest.param("http", marks=pytest.mark.slow)])
+@in_virtual_call
+async def test_after_a_barge_in_the_chat_context_says_what_was_heard_to_the_word(route: str) -> None:
+    plugin = ROUTES[route] | {"word_timestamps": True}
+    async with WavesEmulator(**SERVER) as waves, in_call(voice(waves, plugin, None), PIPELINES["recommended"]) as c:
+        long = c.ask("Tell me all of it.")
+        await long.hears(3.0)
+        await c.interrupt()
+        await long
+        await assert_goes_on(c)
+        said = c.said[0]
+        assert LONG.startswith(said)
+        word = max(len(tone(each)) for each in LONG.split())
+        assert abs(len(tone(said)) - len(long.heard.rstrip(b"\0"))) <= 2 * word
