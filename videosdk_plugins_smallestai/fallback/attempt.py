@@ -54,7 +54,7 @@ class Reply:
     @property
     def nothing_left(self) -> bool:
         """Whether all that there is of the text was spoken."""
-        return self.tape.ended and self.place.item >= len(self.tape.items)
+        return self.tape.ended and self.tape.error is None and self.place.item >= len(self.tape.items)
 
     @property
     def told(self) -> str:

@@ -375,8 +375,6 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         moved = await self._move_on(attempt, str(error), reply)
         if reply.nothing_left:
             reply.over = True
-            if reply.tape.error is not None:
-                raise reply.tape.error
         elif not moved and not reply.over:
             reply.over = True
             if isinstance(error, SmallestAIError):
