@@ -802,6 +802,21 @@ async def test_after_a_barge_in_nothing_is_heard_of_a_voice_that_minds_none() ->
 
 
 @in_virtual_time
+async def test_a_voice_that_calls_a_barge_in_an_error_is_not_left_for_it() -> None:
+    class Touchy(Foreign):
+        async def interrupt(self) -> None:
+            self.emit("error", "cancelled")
+
+    async with a_call(voice := Touchy(), Foreign()) as call:
+        speaking = asyncio.ensure_future(call.synthesize(items(PARTS)))
+        await call.track.hears(1.0)
+        await call.tts.interrupt()
+        await speaking
+        assert call.errors == []
+        assert call.tts.active_provider is voice
+
+
+@in_virtual_time
 async def test_a_barge_in_on_a_voice_that_hangs_ends_the_reply() -> None:
     class Deaf(Foreign):
         async def interrupt(self) -> None:
