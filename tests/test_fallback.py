@@ -20,6 +20,7 @@ from videosdk.agents.event_bus import global_event_emitter
 from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import (
+    APIConnectionError,
     FallbackTTS,
     InvalidRequestError,
     ServerError,
@@ -53,6 +54,7 @@ class Foreign(TTS):  # type: ignore[misc]
         ahead: Items that it takes before it speaks the first of them; ``None``: all, as they come.
         words: Whether it tells its words, each when its audio has been handed over.
         late: Seconds after which it emits an error once more, and adds audio, when it has failed.
+        streams: Whether it brings its audio bit by bit, as it is heard, and minds no barge-in.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class Foreign(TTS):  # type: ignore[misc]
         ahead: int | None = 0,
         words: bool = False,
         late: float | None = None,
+        streams: bool = False,
     ) -> None:
         super().__init__(sample_rate=24000, num_channels=1, word_timestamps=words)
         self.loop: Any = None
         self.speaks, self.how, self.half, self.ahead, self.late = speaks, how, half, ahead, late
+        self.streams = streams
         self.language = "xx"
         self.taken: list[str] = []
         self.asked = 0
@@ -107,7 +111,7 @@ class Foreign(TTS):  # type: ignore[misc]
         pcm = tone(item)
         if self.speaks > 0:
             self.speaks -= 1
-            await self.audio_track.add_new_bytes(pcm)
+            await self.bring(pcm)
             self.said.append(item)
             if self.supports_word_timestamps:
                 for word in item.split():
@@ -128,6 +132,12 @@ class Foreign(TTS):  # type: ignore[misc]
             await asyncio.Event().wait()
         return False
 
+    async def bring(self, pcm: bytes) -> None:
+        size = 4800 if self.streams else len(pcm)
+        for start in range(0, len(pcm), size):
+            await self.audio_track.add_new_bytes(pcm[start : start + size])
+            await asyncio.sleep(0.1 if self.streams else 0)
+
     async def go_on(self, pcm: bytes) -> None:
         assert self.late is not None
         await asyncio.sleep(self.late)
@@ -147,7 +157,7 @@ class Foreign(TTS):  # type: ignore[misc]
 
     async def interrupt(self) -> None:
         self.calls.append("interrupt")
-        if hasattr(self.audio_track, "interrupt"):
+        if not self.streams and hasattr(self.audio_track, "interrupt"):
             self.audio_track.interrupt()
 
     async def aclose(self) -> None:
@@ -415,6 +425,36 @@ async def test_nothing_is_lost_of_what_a_voice_took_before_it_could_speak_it(
 
 
 @in_virtual_time
+async def test_nothing_is_lost_of_what_a_voice_read_while_it_spoke() -> None:
+    """Each item came when it had brought some more of an earlier one's audio."""
+
+    async def text() -> AsyncIterator[str]:
+        for part in PARTS:
+            await asyncio.sleep(0.2)
+            yield part
+
+    async with a_call(bad := Foreign(2, ahead=None, streams=True), good := Foreign()) as call:
+        await call.synthesize(text())
+        assert bad.taken == PARTS
+        assert good.said[-3:] == PARTS[2:]
+
+
+@in_virtual_time
+async def test_nothing_is_lost_of_a_voice_that_looks_at_the_next_item_before_it_speaks_one() -> None:
+    class Careful(Foreign):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            before = None
+            async for item in text:
+                if before is not None and not await self.speak(before):
+                    return
+                before = item
+
+    async with a_call(bad := Careful(2), good := Foreign()) as call:
+        await call.synthesize(items(PARTS))
+        assert (bad.said, good.said) == (PARTS[:2], PARTS[2:])
+
+
+@in_virtual_time
 async def test_what_a_voice_has_told_word_by_word_or_must_have_spoken_is_not_repeated() -> None:
     bad, good = Foreign(3, ahead=None, words=True), Foreign(words=True)
     async with a_call(bad, good) as call:
@@ -613,6 +653,16 @@ async def test_when_all_voices_fail_the_last_error_is_raised_and_the_text_is_rea
 
 
 @in_virtual_time
+async def test_the_last_error_names_also_what_an_earlier_voice_took() -> None:
+    async with servers({"fault": refuse_from(0)}, {}) as (first, second), a_call(ours(first), ours(second)) as call:
+        await second.stop()
+        with pytest.raises(APIConnectionError) as caught:
+            await call.synthesize(items(PARTS))
+        assert caught.value.unspoken.startswith(" ".join(PARTS[:1]))
+        assert " ".join(PARTS).startswith(caught.value.unspoken)
+
+
+@in_virtual_time
 async def test_a_failure_that_is_only_emitted_is_raised_when_nobody_is_left() -> None:
     async with a_call(Foreign(0, "emit"), Foreign(0, "emit")) as call:
         with pytest.raises(RuntimeError, match="out of order"):
@@ -643,6 +693,26 @@ async def test_an_error_of_the_text_is_the_callers_and_no_voices(route: str) -> 
         with pytest.raises(LookupError):
             await call.synthesize(text())
         assert_same(call.track.speech, tone(PARTS[0]))
+
+
+@in_virtual_time
+async def test_a_voice_that_emits_an_error_of_the_text_is_not_blamed() -> None:
+    class Emits(Foreign):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            try:
+                await super().synthesize(text)
+            except LookupError as error:
+                self.emit("error", str(error))
+
+    async def text() -> AsyncIterator[str]:
+        yield PARTS[0]
+        raise LookupError("the language model failed")
+
+    async with a_call(voice := Emits(), good := Foreign()) as call:
+        await call.synthesize(text())
+        assert voice.said == PARTS[:1]
+        assert good.asked == 0
+        assert call.errors == []
 
 
 @pytest.mark.parametrize("text", ["", "   ", items([]), items([FlushMarker()])], ids=["", "blank", "none", "flush"])
@@ -720,6 +790,33 @@ async def test_after_a_barge_in_at_any_stage_nothing_more_is_heard_and_the_text_
 
 
 @in_virtual_time
+async def test_after_a_barge_in_nothing_is_heard_of_a_voice_that_minds_none() -> None:
+    async with a_call(Foreign(words=True, streams=True), Foreign()) as call:
+        speaking = asyncio.ensure_future(call.synthesize(items(PARTS)))
+        await call.track.hears(1.0)
+        await call.tts.interrupt()
+        heard, told = len(call.track.heard), len(call.words)
+        await speaking
+        await asyncio.sleep(2)
+        assert (len(call.track.heard), len(call.words)) == (heard, told)
+
+
+@in_virtual_time
+async def test_a_voice_that_calls_a_barge_in_an_error_is_not_left_for_it() -> None:
+    class Touchy(Foreign):
+        async def interrupt(self) -> None:
+            self.emit("error", "cancelled")
+
+    async with a_call(voice := Touchy(), Foreign()) as call:
+        speaking = asyncio.ensure_future(call.synthesize(items(PARTS)))
+        await call.track.hears(1.0)
+        await call.tts.interrupt()
+        await speaking
+        assert call.errors == []
+        assert call.tts.active_provider is voice
+
+
+@in_virtual_time
 async def test_a_barge_in_on_a_voice_that_hangs_ends_the_reply() -> None:
     class Deaf(Foreign):
         async def interrupt(self) -> None:
@@ -747,13 +844,15 @@ async def test_a_reply_that_is_cancelled_is_read_to_its_end_too() -> None:
             read.append(part)
             yield part
 
-    async with a_call(voice := Foreign(), good := Foreign()) as call:
+    async with a_call(voice := Foreign(), good := Foreign(words=True)) as call:
         speaking = asyncio.ensure_future(call.synthesize(text()))
         await asyncio.sleep(0.15)
         speaking.cancel()
         await asyncio.wait({speaking})
         assert speaking.cancelled()
-        await asyncio.sleep(0.1)
+        told = len(call.words)
+        await asyncio.sleep(1)
+        assert len(call.words) == told
         assert read == PARTS
         assert voice.said == PARTS[:2]
         assert good.asked == 0

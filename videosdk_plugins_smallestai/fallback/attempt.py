@@ -23,12 +23,12 @@ class Reply:
     """One reply: its text, and the attempts of voices to speak it.
 
     Args:
-        tape: The text.
-        live: Whether it is heard as it comes.
+        tape: As the attribute.
+        live: As the attribute.
 
     Attributes:
-        tape: See above.
-        live: See above.
+        tape: Its text.
+        live: Whether it is heard as it comes.
         attempts: In order.
         place: Where the next attempt begins.
         tried: Indices of the voices that have failed.
@@ -54,7 +54,7 @@ class Reply:
     @property
     def nothing_left(self) -> bool:
         """Whether all that there is of the text was spoken."""
-        return self.tape.ended and self.place.item >= len(self.tape.items)
+        return self.tape.ended and self.tape.error is None and self.place.item >= len(self.tape.items)
 
     @property
     def told(self) -> str:
@@ -66,8 +66,8 @@ class Attempt:
     """An attempt of one voice to speak a reply, or what is left of it. To be made in a running event loop.
 
     Args:
-        index: The voice's, among the providers.
-        voice: The voice.
+        index: As the attribute.
+        voice: As the attribute.
         reply: What it speaks.
         gate: Its way to the track; ``None``: its audio goes elsewhere.
         bytes_per_second: Of that audio.
@@ -75,8 +75,8 @@ class Attempt:
         timing: The waits.
 
     Attributes:
-        index: See above.
-        voice: See above.
+        index: The voice's, among the providers.
+        voice: The voice.
         running: Whether the voice has not ended.
         failure: What the voice has emitted as an error.
         heard: Seconds of audio that it has brought.

@@ -280,8 +280,9 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         """A voice's `stream_synthesize`; for one that has the framework's own, which loses its errors, the same."""
         voice = attempt.voice
         if getattr(type(voice), "stream_synthesize", None) is not TTS.stream_synthesize:
-            async for pcm in voice.stream_synthesize(attempt.text, **overrides):
-                yield pcm
+            async with aclosing(voice.stream_synthesize(attempt.text, **overrides)) as audio:
+                async for pcm in audio:
+                    yield pcm
             return
         before, track = voice.audio_track, QueueTrack(self.audio_track)
         voice.audio_track = track
@@ -375,8 +376,6 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         moved = await self._move_on(attempt, str(error), reply)
         if reply.nothing_left:
             reply.over = True
-            if reply.tape.error is not None:
-                raise reply.tape.error
         elif not moved and not reply.over:
             reply.over = True
             if isinstance(error, SmallestAIError):
@@ -453,7 +452,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             self.emit("word_spoken", event)
             return
         for attempt in reversed(reply.attempts):
-            if attempt.index == index and attempt.words is None:
+            if attempt.index == index:
                 self._tell_word(reply, attempt, event)
                 return
 
