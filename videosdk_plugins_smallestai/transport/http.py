@@ -63,7 +63,11 @@ class HttpTransport:
             self._reaching = self._spawn(self._reach())
 
     async def _reach(self) -> None:
-        error = await self._session.reach()
+        try:
+            error = await self._session.reach()
+        except Exception as mistake:
+            self._log.exception("reaching the service failed")
+            error = ServerError(f"The service could not be looked for ({type(mistake).__name__})")
         self._events.post(self._opened(reused=False) if error is None else OpenFailed(self._choice.explain(error)))
 
     def _opened(self, *, reused: bool) -> Opened:
