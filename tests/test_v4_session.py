@@ -490,7 +490,7 @@ async def test_an_error_that_names_no_turn_costs_no_sample(stage: MakeStage) -> 
         assert events(connection).count("interrupt") == 2, "what the server may still say of it is not waited for"
 
 
-@pytest.mark.parametrize("late", [{"admitted": 3.0, "attached": 8.0}, {"attached": 10.0}], ids=["both", "second"])
+@pytest.mark.parametrize("late", [{"admitted": 2.0, "attached": 8.0}, {"attached": 10.0}], ids=["both", "second"])
 @in_virtual_time
 async def test_a_session_that_is_ready_late_is_waited_for(stage: MakeStage, late: dict[str, float]) -> None:
     async with stage(V4, live=Live(**late)) as s:

@@ -88,7 +88,7 @@ class Timing:
     sentence_idle: float = 0.2
     number_idle: float = 1.0
     unusual: float = 0.12
-    voice_ready: float = 12.0
+    voice_ready: float = 11.0
     turn_silence: float = 10.0
     frame: float = 0.02
     stood_still: float = 0.2
