@@ -13,10 +13,15 @@ ROUTES: dict[str, dict[str, Any]] = {
     "unified": {"model": "lightning_v3.1", "continuations": False},
     "continuations": {"model": "lightning_v3.1"},
     "sse": {"model": "lightning_v3.1", "enable_streaming": False},
+    "live": {"model": "lightning_v4"},
 }
 
-SECONDARY = ("unified", "sse")
-"""Routes whose parts the others have too: left to the full run, so that the short one stays short."""
+UNTOLD = ("websocket", "unified", "continuations")
+"""WebSockets whose server may not tell where a request ends, so that silence is judged."""
+
+SECONDARY = ("unified", "sse", "live")
+"""Routes whose parts the others have too, or that have tests of their own (``test_v4_session.py``): left to the
+full run, so that the short one stays short."""
 
 WEBSOCKETS = [name for name, plugin in ROUTES.items() if plugin.get("enable_streaming", True)]
 
@@ -28,3 +33,4 @@ def _parameters(names: Iterable[str]) -> list[Any]:
 every_route = pytest.mark.parametrize("route", _parameters(ROUTES))
 every_http = pytest.mark.parametrize("route", _parameters(name for name in ROUTES if name not in WEBSOCKETS))
 every_websocket = pytest.mark.parametrize("route", _parameters(WEBSOCKETS))
+every_untold_websocket = pytest.mark.parametrize("route", _parameters(UNTOLD))

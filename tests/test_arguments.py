@@ -49,7 +49,10 @@ HUGE = 10**400
 ACCEPTED: list[tuple[str, list[Any]]] = [
     (
         "model",
-        ["lightning-v3.1", "lightning_v3.1", "lightning_v3.1_pro", "lightning_v3.1_pro_07_26", "lightning_v5"],
+        [
+            *("lightning-v3.1", "lightning_v3.1", "lightning_v3.1_pro", "lightning_v3.1_pro_07_26", "lightning_v5"),
+            *("lightning_v4", "lightning-v4"),
+        ],
     ),
     ("voice_id", ["magnus", "voice_abc", "Nobody We Know"]),
     ("language", ["en", "hi", "auto", "xx-YY", None]),
@@ -73,8 +76,6 @@ REFUSED: list[tuple[str, str, list[Any]]] = [
         "model must be one of",
         [
             "",
-            "lightning-v4",
-            "lightning_v4",
             "lightning_v4_pro",
             "lightning-v3",
             "Lightning_v3.1",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import array
 import asyncio
+import base64
 import importlib.util
+import io
 import math
 import os
 import re
@@ -29,7 +31,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 ANNOUNCEMENT = "SMALLEST_API_KEY is not set: the emulator speaks."
 LIMIT = 50  # seconds until a run counts as hung
 
-VOICES = ["hindi.py", "telephony.py", "fallback.py", "local_agent.py", "cached_phrases.py"]
+VOICES = ["hindi.py", "telephony.py", "fallback.py", "local_agent.py", "cached_phrases.py", "v4_conversation.py"]
 """Those that speak into a WAV file."""
 
 
@@ -147,6 +149,40 @@ async def test_the_caller_of_a_whole_session_hears_the_agent(tmp_path: Path) -> 
     assert (exit_code, err) == (0, [ANNOUNCEMENT])
     assert [line.split()[0] for line in out] == ["Agent:", "Caller:", "Agent:", "call.wav:"]
     check_speech(tmp_path / "call.wav", rate=24000, seconds=(6, 14))
+
+
+async def test_the_caller_of_a_conversation_hears_its_answers(tmp_path: Path) -> None:
+    exit_code, out, err = await run(tmp_path, "v4_conversation.py")
+    assert (exit_code, err) == (0, [ANNOUNCEMENT])
+    assert [line.split()[0] for line in out] == ["Caller:", "Agent:", "Caller:", "Agent:", "call.wav:"]
+    check_speech(tmp_path / "call.wav", rate=24000, seconds=(3, 10))
+
+
+@pytest.mark.parametrize("channels", [1, 2], ids=["mono", "stereo"])
+async def test_each_of_the_callers_turns_is_told_to_the_voice_as_it_was_said(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from v4_conversation import TALK, ask, conversation
+    from videosdk.agents import audio_format
+
+    monkeypatch.setattr(audio_format, "get", lambda: (None, None) if channels == 1 else (48000, 2))
+    async with WavesEmulator(voice="tone", first_audio=0.05, real_time_factor=20.0) as waves:
+        tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url, model="lightning_v4")
+        async with conversation(tts) as (c, recognizer):
+            for question, answer in TALK:
+                mono = tone(question, 16000)[: 640 * 20]
+                spoken = b"".join(mono[i : i + 2] * channels for i in range(0, len(mono), 2))
+                recognizer.expect(question, len(spoken))
+                await ask(c, spoken)
+                messages = waves.connections[0].messages
+                (told,) = [message for message in messages if message.get("text") == question]
+                with wave.open(io.BytesIO(base64.b64decode(told["audio"]))) as file:
+                    assert file.getframerate() == (16000 if channels == 1 else 48000)
+                    assert_same(file.readframes(file.getnframes()), mono)
+                turns = [message["text"] for message in messages[messages.index(told) + 1 :]]
+                assert "".join("".join(turns).split()) == "".join(answer.split())
+        assert len(waves.connections) == 1
+        assert_same(c.heard.replace(b"\0\0", b""), tone("".join(answer for _, answer in TALK)))
 
 
 async def test_a_cached_phrase_is_made_once_and_heard(tmp_path: Path) -> None:

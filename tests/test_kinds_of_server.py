@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from listening import SEVEN, RecordingTrack, assert_same, items, tokens
-from routes import ROUTES, SECONDARY
+from routes import ROUTES, SECONDARY, UNTOLD
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
@@ -49,8 +49,8 @@ SOCKETS: dict[str, dict[str, Any]] = {
 
 def kinds(route: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The servers that a route can meet, as the emulator's settings."""
-    if route in ("http", "sse"):
-        yield "bodies", {}
+    if route not in UNTOLD:
+        yield "each end is told", {}
         return
     for marks, how in MARKS.items():
         for ids, named in (CONTEXT_IDS if route == "continuations" else PLAIN_IDS).items():

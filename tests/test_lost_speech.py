@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 from listening import RecordingTrack, assert_same, items
-from routes import ROUTES, every_route, every_websocket
+from routes import ROUTES, every_route, every_untold_websocket, every_websocket
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
@@ -57,7 +57,7 @@ def assert_exact_beginning(s: Stage, text: str) -> None:
 
 @pytest.mark.parametrize("complete", [None, 0.0], ids=["never complete", "promptly complete"])
 @pytest.mark.parametrize("before", ["", FIRST], ids=["first sentence", "second sentence"])
-@every_websocket
+@every_untold_websocket
 @in_virtual_time
 async def test_a_sentence_of_which_a_server_ever_sends_less_than_half_is_an_error(
     stage: MakeStage, route: str, before: str, complete: float | None

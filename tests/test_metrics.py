@@ -61,7 +61,7 @@ async def test_a_whole_reply(stage: MakeStage, route: str) -> None:
         assert figures.connection_reused
         assert not figures.cancelled
         assert figures.error is None
-        assert (figures.model, figures.voice_id) == (s.tts.model, "magnus")
+        assert (figures.model, figures.voice_id) == (s.tts.model, s.tts.voice_id)
         assert figures.transport == ("websocket" if s.tts.enable_streaming else "http")
         assert len(figures.request_ids) == (7 if s.tts.enable_streaming else len(figures.request_ids))
 

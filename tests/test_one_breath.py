@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from listening import SEVEN, RecordingTrack, assert_same, tokens
-from routes import ROUTES, every_route, every_websocket
+from routes import ROUTES, every_route, every_untold_websocket, every_websocket
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
@@ -36,7 +36,7 @@ def assert_whole(s: Stage, text: str = SEVEN) -> None:
     assert s.errors == []
 
 
-@every_websocket
+@every_untold_websocket
 @pytest.mark.parametrize("serving", ["serial", "interleaved"])
 @pytest.mark.parametrize("complete", [0.0, 4.0, None], ids=["at once", "late", "never"])
 @in_virtual_time
@@ -50,9 +50,10 @@ async def test_seven_segments_are_one_breath(
         assert early > -0.1 - HEARD_AS_NONE
 
 
+@pytest.mark.parametrize("route", ["http", "live"])
 @in_virtual_time
-async def test_seven_segments_are_one_breath_over_http(stage: MakeStage) -> None:
-    async with stage(ROUTES["http"]) as s:
+async def test_seven_segments_are_one_breath_where_each_end_is_told(stage: MakeStage, route: str) -> None:
+    async with stage(ROUTES[route]) as s:
         early = await speak(s)
         assert_whole(s)
         assert sum(s.track.gaps) < HEARD_AS_NONE
@@ -103,7 +104,7 @@ async def test_chunks_of_odd_sizes_lose_nothing(stage: MakeStage, route: str) ->
         assert_whole(s)
 
 
-@every_websocket
+@every_untold_websocket
 @pytest.mark.parametrize(
     "complete",
     [*(late for late in (0.0, 4.0)), None],
@@ -118,7 +119,7 @@ async def test_a_server_that_does_not_echo_ids_is_heard_whole(
         assert_whole(s)
 
 
-@every_websocket
+@every_untold_websocket
 @pytest.mark.parametrize("habit", ["complete_shared", "close_after_complete"])
 @in_virtual_time
 async def test_a_server_with_odd_habits_is_heard_whole(stage: MakeStage, route: str, habit: str) -> None:
@@ -127,7 +128,7 @@ async def test_a_server_with_odd_habits_is_heard_whole(stage: MakeStage, route: 
         assert_whole(s)
 
 
-@every_websocket
+@every_untold_websocket
 @in_virtual_time
 async def test_audio_that_comes_after_the_guessed_end_is_still_heard(stage: MakeStage, route: str) -> None:
     text = "Sixty letters or so are spoken here and most of them come in time."
@@ -138,7 +139,7 @@ async def test_audio_that_comes_after_the_guessed_end_is_still_heard(stage: Make
         assert_same(bytes(s.track.heard).replace(b"\0\0", b""), tone(text).replace(b"\0\0", b""))
 
 
-@every_websocket
+@every_untold_websocket
 @in_virtual_time
 async def test_late_audio_is_dropped_once_the_next_reply_speaks(
     stage: MakeStage, route: str, caplog: pytest.LogCaptureFixture

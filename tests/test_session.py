@@ -17,7 +17,9 @@ from videosdk.agents.audio_cache import TTSAudioCache
 
 from videosdk_plugins_smallestai.emulator import tone
 
-both_transports = pytest.mark.parametrize("route", ["websocket", "http"])
+both_transports = pytest.mark.parametrize(
+    "route", ["websocket", "http", pytest.param("live", marks=pytest.mark.slow)]
+)
 
 QUICK: dict[str, Any] = {"first_audio": 0.05, "real_time_factor": 20.0}
 """The server's pace where pace is not the subject."""

@@ -15,14 +15,20 @@ SmallestAIModel = Literal[
     "lightning-v3.1",
     "lightning_v3.1",
     "lightning_v3.1_pro",
+    "lightning_v4",
+    "lightning-v4",
 ]
 """The model ids known when this was written. Newer ids that start with ``lightning_v`` are accepted too."""
 
 SAMPLE_RATES = (8000, 16000, 24000, 44100)
 """Sample rates in Hz that the service produces."""
 
+VOICE_LIST = "/lightning-v3.1/get_voices"
+"""Path of the list of the standard voices."""
+
 STANDARD_VOICE = "magnus"
 PRO_VOICE = "meher"
+LIVE_VOICE = "brannock"
 
 PRO_VOICES = frozenset(
     {
@@ -42,23 +48,27 @@ class Model:
         id: The name that a user gives.
         wire_name: What the ``model`` field of a request says; ``None`` where the route names the model.
         websocket: Path of the WebSocket route below the base URL; ``None`` where there is none.
-        http: Path of the HTTP route below the base URL.
+        http: Path of the HTTP route below the base URL; ``None`` where there is none.
         sse: Whether the HTTP route answers with server-sent events instead of a binary body.
         default_voice: The voice used where the user chose none.
         prosody: Whether it takes ``consistency``, ``similarity`` and ``enhancement``.
         sample_rates: Sample rates in Hz that it produces.
         successor: Id of the model to use when this one's routes are gone; ``None`` where nobody says one.
+        live: Whether it speaks the turns of a session, which lasts for a whole call.
+        voice_list: Path of the list of its voices below the base URL.
     """
 
     id: str
     wire_name: str | None
     websocket: str | None
-    http: str
+    http: str | None
     sse: bool = False
     default_voice: str = STANDARD_VOICE
     prosody: bool = False
     sample_rates: tuple[int, ...] = SAMPLE_RATES
     successor: str | None = None
+    live: bool = False
+    voice_list: str = VOICE_LIST
 
     @property
     def pro(self) -> bool:
@@ -73,6 +83,19 @@ class Model:
 
 def _per_model(model: str, **more: object) -> Model:
     return Model(model, None, more.pop("websocket", None), f"/{model}/get_speech", **more)  # type: ignore[arg-type]
+
+
+def _live(model: str) -> Model:
+    return Model(
+        model,
+        None,
+        "/lightning-v4/live",
+        None,
+        default_voice=LIVE_VOICE,
+        sample_rates=(*SAMPLE_RATES, 48000),
+        live=True,
+        voice_list="/lightning-v4/get_voices",
+    )
 
 
 def _unified(model: str, successor: str | None = None) -> Model:
@@ -91,20 +114,22 @@ MODELS: dict[str, Model] = {
         _per_model("lightning-v3.1", websocket="/lightning-v3.1/get_speech/stream", successor="lightning_v3.1"),
         _unified("lightning_v3.1", successor="lightning_v3.1_pro"),
         _unified("lightning_v3.1_pro"),
+        _live("lightning_v4"),
+        _live("lightning-v4"),
     )
 }
 
 
 _V4 = re.compile(r"lightning[_-]v4([_-].*)?", re.DOTALL)
-"""Lightning v4 speaks a protocol of its own on a route of its own."""
+"""Lightning v4 and variants of it, none of which is known. Its route takes no model id that could name one."""
 
 
 def resolve(model: object) -> Model:
     """Look a model id up.
 
     Raises:
-        ValueError: The id is none that the service has, and does not look like a newer one; or it is one of
-            Lightning v4, which is not supported yet.
+        ValueError: The id is none that the service has, and does not look like a newer one; or it is a variant of
+            Lightning v4, of which none is known.
     """
     if isinstance(model, str) and model in MODELS:
         return MODELS[model]
@@ -112,8 +137,8 @@ def resolve(model: object) -> Model:
     if isinstance(model, str):
         if _V4.fullmatch(model):
             raise ValueError(
-                f"model must be one of {known}; got {model!r}: Lightning v4 speaks a protocol of its own, "
-                f"which is not supported yet"
+                f"model must be one of {known}; got {model!r}: the route of Lightning v4 has no variants. "
+                f"Pass model='lightning_v4'"
             )
         if model.startswith("lightning_v"):
             return _unified(model)

@@ -10,7 +10,10 @@ from typing import Any, Literal
 from . import models
 from .pronunciations import Pronunciations
 
-__all__ = ["Settings", "check_positive", "unknown_keywords"]
+__all__ = ["OF_SESSION", "Settings", "check_positive", "unknown_keywords"]
+
+OF_SESSION = ("model", "voice_id", "language", "sample_rate", "speed", "content_filter")
+"""What is set in the address of a session of Lightning v4, for as long as that lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check(self)
+
+    @property
+    def of_session(self) -> tuple[Any, ...]:
+        """What is set for as long as a session lasts."""
+        return tuple(getattr(self, name) for name in OF_SESSION)
 
     def override(self, overrides: dict[str, Any]) -> Settings:
         """Settings for one call.
@@ -101,6 +109,11 @@ def _check_speech(s: Settings, model: models.Model) -> None:
 
 
 def _check_transport(s: Settings, model: models.Model) -> None:
+    if not s.enable_streaming and model.http is None:
+        raise ValueError(
+            f"enable_streaming=False is not supported for model={model.id!r}, which has no HTTP route. "
+            "Pass enable_streaming=True, or leave it out."
+        )
     if s.enable_streaming and model.websocket is None:
         able = ", ".join(repr(name) for name, row in models.MODELS.items() if row.websocket)
         raise ValueError(
@@ -144,7 +157,7 @@ def _check_served(s: Settings, model: models.Model) -> None:
             "content_filter",
             "pronunciation_dicts",
         ):
-            if getattr(s, name) is not None:
+            if getattr(s, name) is not None and not (name == "content_filter" and model.live):
                 raise ValueError(
                     f"{name} is not served for model={model.id!r}: use model='lightning_v3.1' "
                     f"or 'lightning_v3.1_pro', or leave {name} out"

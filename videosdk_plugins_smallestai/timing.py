@@ -36,6 +36,9 @@ class Timing:
             a language model that calls a tool says nothing for seconds.
         number_idle: The same after a digit and a full stop: `3.` may become `3.50`.
         unusual: Without a chunk for so long in mid-speech something is unusual: 100 ms of audio come each 30 ms.
+        voice_ready: Lightning v4 attaches a voice to a session within ten seconds, it says.
+        turn_silence: A turn of Lightning v4 that has begun and brings nothing for so long, on a connection that is
+            alive, is broken: its end would be told.
         frame: Of the frames that tracks play: whole ones only.
         stood_still: A timer that is so late shows that the event loop stood still.
         catch_up: After that the sockets are read for so long before a silence counts.
@@ -85,6 +88,8 @@ class Timing:
     sentence_idle: float = 0.2
     number_idle: float = 1.0
     unusual: float = 0.12
+    voice_ready: float = 11.0
+    turn_silence: float = 10.0
     frame: float = 0.02
     stood_still: float = 0.2
     catch_up: float = 0.05

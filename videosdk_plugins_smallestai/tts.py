@@ -7,7 +7,7 @@ import inspect
 import math
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import fields
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
@@ -24,19 +24,23 @@ from .playback.player import Player
 from .playback.sinks import QueueSink, TrackSink
 from .pronunciations import Pronunciations
 from .reply.driver import ReplyDriver
-from .settings import Settings, check_positive, unknown_keywords
+from .settings import OF_SESSION, Settings, check_positive, unknown_keywords
 from .text.read_ahead import ReadAhead
 from .text.segmenter import ReplyText
 from .timing import Timing
-from .transport.factory import asked_route, make_transport, prewarm
+from .transport import factory
 from .transport.keeper import Keeper
 from .transport.session import DEFAULT_URL, Session, find_base_url, find_key
+from .transport.session_keeper import SessionKeeper
 from .transport.succession import Succession
 from .transport.voice_list import list_voices
 from .voices import Voice
 from .words.reply_words import ReplyWords
 
 __all__ = ["SmallestAITTS"]
+
+HIGHEST_RATE = 384_000
+"""Hz of what a user says, at most: no microphone has more."""
 
 
 class _LeftOut(str):
@@ -97,14 +101,16 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             api_key: The key. Without one it is taken from the environment's ``SMALLEST_API_KEY``.
             model: A model id, such as ``lightning_v3.1_pro``; newer ids that start with ``lightning_v`` are taken.
                 Where a model's routes are gone, its successor speaks and one warning says so. ``lightning``,
-                ``lightning-large`` and ``lightning-v2`` have no WebSocket.
+                ``lightning-large`` and ``lightning-v2`` have no WebSocket; ``lightning_v4``, a beta that is enabled
+                per account, has nothing else.
             voice_id: A voice of the model's catalogue, or a cloned ``voice_*``. Left out, it is the model's
-                default: ``meher`` with a Pro model. One that is given is kept; only where the successor of a
-                retired model has no such voice another one speaks, and a warning names both.
+                default: ``meher`` with a Pro model, ``brannock`` with ``lightning_v4``. One that is given is kept;
+                only where the successor of a retired model has no such voice another one speaks, and a warning
+                names both.
             language: A language code that the model takes, or ``"auto"``. ``None``: none is sent, which a Pro model
-                takes for English and Hindi mixed.
+                takes for English and Hindi mixed. To ``lightning_v4`` whatever is not ``"en"`` is ``"auto"``.
             sample_rate: Of the audio that the service sends, in Hz: 8000, 16000, 24000 or 44100 (at most 24000 with
-                the three oldest models). It is converted to the audio track's own.
+                the three oldest models; 48000 too with ``lightning_v4``). It is converted to the audio track's own.
             speed: 0.5 to 2.0 times the normal pace.
             consistency: 0 to 1, for ``lightning-v2`` only.
             similarity: 0 to 1, for ``lightning-v2`` only.
@@ -116,7 +122,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             timeout: Seconds that one HTTP request may take, connection and audio together; above 0.
             enable_streaming: Use a WebSocket that is kept open between replies; else an HTTP request for each
                 segment.
-            max_connection_age_sec: Seconds after which the WebSocket is replaced, between replies; above 0.
+            max_connection_age_sec: Seconds after which the WebSocket is replaced, between replies; above 0. Not the
+                session of ``lightning_v4``, which remembers the conversation.
             complete_backoff_ms: 0 to 10000: how long the service waits after the last chunk before it says that a
                 request is complete. On the WebSocket only; 0 is sent as 1, since servers may take 0 for absent.
             max_buffer_flush_ms: 0 to 1000: how long the service may wait for more text. Sent on the WebSocket when
@@ -129,7 +136,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
                 default 1, since the text is cut into sentences here; the service's own default is 3000.
             number_pronunciation_language: Language in which numbers are read; unified routes only.
             math_notation: Read mathematical notation; unified routes only.
-            content_filter: ``"reject"`` or ``"flag"`` profanity; unified routes only.
+            content_filter: ``"reject"`` or ``"flag"`` profanity; unified routes and ``lightning_v4`` only.
             pronunciation_dicts: Ids of pronunciation dictionaries; unified routes only.
             pronunciations: Words and phrases, and how they are respelled before they are sent, on every route:
                 ``{"SQL": "sequel", "New York": "noo york"}``, at most 200 characters for one. Found as whole words
@@ -192,6 +199,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     def _settle_in(self, max_connection_age: float) -> None:
         self._max_connection_age = max_connection_age
         self._keeper = Keeper(self._session, self.timing, max_connection_age)
+        self._sessions = SessionKeeper(self._session, self.timing)
+        self._renewing = False
         self._speaking = asyncio.Lock()
         self._replies: set[ReplyDriver] = set()
         self._streams: set[ReplyDriver] = set()
@@ -211,6 +220,23 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
                 self._settle_in(self._max_connection_age)
             self._home = loop
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assign. What is set for a whole session of Lightning v4 has a new one opened, in the background."""
+        super().__setattr__(name, value)
+        if name in OF_SESSION and getattr(self, "_home", None) is not None and not self._renewing:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return  # another thread's, which cannot open anything: the next reply obeys
+            if loop is self._home:
+                self._renewing = True
+                loop.call_soon(self._renew)  # once for all that are assigned together
+
+    def _renew(self) -> None:
+        self._renewing = False
+        with suppress(ValueError, TypeError):  # refused when the next reply starts
+            factory.renew(self._sessions, self._settings(None, {}))
+
     @property
     def voice_id(self) -> str:
         """The voice; while none was named, the default one of the model."""
@@ -227,7 +253,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         """What speaks, and whether it is connected; never the key."""
-        connected = "connected" if self._keeper.connected else "not connected"
+        connected = "connected" if self._keeper.connected or self._sessions.connected else "not connected"
         way = f"WebSocket, {connected}" if self.enable_streaming else "HTTP"
         voice = f"model {self.model!r}, voice {self.voice_id!r}"
         return f"<SmallestAITTS {self._id}: {voice}, {self._session.base_url}, {way}>"
@@ -259,7 +285,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     async def _prewarm(self) -> None:
         try:
-            await prewarm(self._session, self._keeper, self._succession, self._settings(None, {}))
+            settings = self._settings(None, {})
+            await factory.prewarm(self._session, self._keeper, self._sessions, self._succession, settings)
         except (SmallestAIError, ValueError, TypeError) as error:
             self._log.warning("prewarm failed, the first reply will try again: %s", error)
 
@@ -386,6 +413,34 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         for reply in self._replies | self._streams | self._lingering:
             reply.resume()
 
+    async def add_user_turn(self, text: str, pcm: bytes, sample_rate: int) -> None:
+        """Tell the voice what the caller has said, so that it speaks its next turn in the light of it.
+
+        With Lightning v4 only; other models have no use for it, and a line at DEBUG says so. To be called when the
+        caller's turn has ended, before the reply to it. Sent at once, or with the next session where none is open.
+        No failure of the service is raised here.
+
+        Args:
+            text: What the caller said.
+            pcm: How it was said: mono, 16-bit little-endian PCM. Without any nothing is sent: the service discards
+                words without audio.
+            sample_rate: Of ``pcm``, in Hz.
+
+        Raises:
+            ValueError: ``pcm`` is no whole number of samples, or ``sample_rate`` no rate of any audio.
+            TypeError: An argument is of the wrong type.
+        """
+        self._settle()
+        settings = self._settings(None, {})
+        if not models.resolve(settings.model).live:
+            self._log.debug("what the caller said is not sent: model %r has no use for it", self.model)
+            return
+        _check_user_turn(text, pcm, sample_rate)
+        if pcm:
+            factory.add_user_turn(self._sessions, settings, text, bytes(pcm), sample_rate)
+        else:
+            self._log.debug("what the caller said is not sent: there is no audio of it")
+
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
         streams = self._streams if framework.speaks_through_tts_hook() else set()
@@ -399,13 +454,15 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
                 await result
 
     async def voices(self) -> list[Voice]:
-        """The service's standard voices. Pro and cloned voices may be missing, and can be used all the same.
+        """The service's standard voices, with Lightning v4 those of its catalogue.
+
+        Pro and cloned voices may be missing, and can be used all the same.
 
         Raises:
             SmallestAIError: The service does not tell. Nothing is emitted: no reply has failed.
         """
         self._settle()
-        return await list_voices(self._session, self.timing)
+        return await list_voices(self._session, models.resolve(self.model).voice_list, self.timing)
 
     async def aclose(self) -> None:
         """End replies in progress and close all connections. May be called again; a later reply opens new ones."""
@@ -422,6 +479,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         await asyncio.gather(*warming, return_exceptions=True)
         self._lingering.clear()
         await self._keeper.aclose()
+        await self._sessions.aclose()
         await self._session.aclose()
         await super().aclose()
 
@@ -452,7 +510,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     def _reply_log(self, settings: Settings) -> Log:
         self._spoken += 1
-        route = asked_route(settings)
+        route = factory.asked_route(settings)
         reply_id = f"{self._id}-{self._spoken}"
         return self._log.bind(
             reply_id, reply_id=reply_id, model=route.model, voice_id=route.voice_id, route=route.path
@@ -490,16 +548,26 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     ) -> ReplyDriver:
         # What nobody hears yet may be stored (`TTSAudioCache`): the end of each segment must be told, not guessed.
         joined = player.remaining is not None
+        # Nor is it said in the conversation, to which a session of Lightning v4 has one voice.
+        apart = not joined or settings.of_session != self._settings(None, {}).of_session
         reply = ReplyDriver(
             text,
-            lambda post: make_transport(
-                self._session, self._keeper, self._succession, settings, self.timing, post, joined=joined
+            lambda post: factory.make_transport(
+                self._session,
+                self._keeper,
+                self._sessions,
+                self._succession,
+                settings,
+                self.timing,
+                post,
+                joined=joined,
+                apart=apart,
             ),
             player,
             rate=settings.sample_rate,
             speed=settings.speed,
             timing=self.timing,
-            route=asked_route(settings),
+            route=factory.asked_route(settings),
             log=log,
             words=words,
             on_failure=partial(self._tell_failure, log) if emits_errors else None,
@@ -542,3 +610,16 @@ async def _run_into(sink: QueueSink, reply: ReplyDriver) -> None:
         await reply.run()
     finally:
         sink.queue.put_nowait(None)
+
+
+def _check_user_turn(text: object, pcm: object, sample_rate: object) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str; got {type(text).__name__}")
+    if not isinstance(pcm, bytes | bytearray | memoryview):
+        raise TypeError(f"pcm must be bytes; got {type(pcm).__name__}")
+    if memoryview(pcm).nbytes % framework.SAMPLE_WIDTH:
+        raise ValueError(f"pcm must be 16-bit samples, an even number of bytes; got {memoryview(pcm).nbytes}")
+    if type(sample_rate) is not int:
+        raise TypeError(f"sample_rate must be an int; got {type(sample_rate).__name__}")
+    if not 0 < sample_rate <= HIGHEST_RATE:
+        raise ValueError(f"sample_rate must be from 1 to {HIGHEST_RATE} Hz; got {sample_rate}")

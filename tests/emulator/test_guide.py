@@ -7,8 +7,10 @@ import re
 import typing
 from pathlib import Path
 
+import pytest
+
 from videosdk_plugins_smallestai import emulator
-from videosdk_plugins_smallestai.emulator import Fault, WavesEmulator, tone
+from videosdk_plugins_smallestai.emulator import Fault, Live, WavesEmulator, tone
 from videosdk_plugins_smallestai.emulator.settings import Settings
 
 GUIDE = (Path(emulator.__file__).parent / "README.md").read_text(encoding="utf-8")
@@ -16,21 +18,24 @@ GUIDE = (Path(emulator.__file__).parent / "README.md").read_text(encoding="utf-8
 
 def rows(heading: str) -> list[list[str]]:
     """The cells of the table under a heading."""
-    section = GUIDE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = GUIDE.partition(f"# {heading}\n")[2].partition("\n#")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
-def test_the_guide_lists_each_setting_with_its_default() -> None:
+FACTORIES = {"retired": "{}", "live": "Live()"}
+
+
+@pytest.mark.parametrize(("heading", "kind"), [("Settings", Settings), ("Lightning v4", Live)])
+def test_the_guide_lists_each_setting_with_its_default(heading: str, kind: type) -> None:
     told: dict[str, str] = {}
-    for names, defaults, *_ in rows("Settings"):
+    for names, defaults, *_ in rows(heading):
         # A cell of several settings has a default for each; a default may itself be a tuple.
         cells = [cell.replace("`", "") for cell in (names, defaults)]
         told |= zip(*(cell.split(", ") if "`, `" in names else [cell] for cell in cells), strict=True)
-    factory = {"retired": "{}"}
     actual = {
-        field.name: factory.get(field.name, repr(field.default).replace("'", '"'))
-        for field in dataclasses.fields(Settings)
+        field.name: FACTORIES.get(field.name, repr(field.default).replace("'", '"'))
+        for field in dataclasses.fields(kind)
     }
     assert told == actual
 

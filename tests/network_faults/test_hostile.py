@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from audio_checks import hears_whole, is_beginning, watched
 from listening import RecordingTrack, assert_same
-from routes import ROUTES, WEBSOCKETS
+from routes import ROUTES, UNTOLD, WEBSOCKETS
 from staging import MakeStage, Stage
 
 from videosdk_plugins_smallestai import InvalidRequestError, ServerError, SmallestAIError
@@ -141,7 +141,7 @@ SENSELESS: dict[str, Make] = {
 """Nonsense in the place of audio, each time anew: an error, after an exact beginning."""
 
 
-@pytest.mark.parametrize("route", WEBSOCKETS)
+@pytest.mark.parametrize("route", UNTOLD)
 async def test_harmless_nonsense_is_not_heard(stage: MakeStage, route: str) -> None:
     async def play(name: str, make: Make) -> None:
         async with stage(ROUTES[route] | {"word_timestamps": "word" in name}, fault=make, **FAST) as s:
@@ -159,7 +159,7 @@ async def test_harmless_nonsense_is_not_heard(stage: MakeStage, route: str) -> N
     await asyncio.gather(*(play(name, make) for name, make in HARMLESS.items()))
 
 
-@pytest.mark.parametrize("route", WEBSOCKETS)
+@pytest.mark.parametrize("route", UNTOLD)
 async def test_nonsense_in_the_place_of_audio_is_an_error(stage: MakeStage, route: str) -> None:
     async def play(name: str, make: Make) -> None:
         async with stage(ROUTES[route], fault=make, **FAST) as s:
@@ -175,7 +175,7 @@ async def test_nonsense_in_the_place_of_audio_is_an_error(stage: MakeStage, rout
     await asyncio.gather(*(play(name, make) for name, make in SENSELESS.items()))
 
 
-@pytest.mark.parametrize("route", WEBSOCKETS)
+@pytest.mark.parametrize("route", UNTOLD)
 async def test_passing_nonsense_is_not_heard(stage: MakeStage, route: str) -> None:
     """What is asked again is whole."""
 
@@ -191,7 +191,7 @@ async def test_passing_nonsense_is_not_heard(stage: MakeStage, route: str) -> No
     await asyncio.gather(*(play(name, make) for name, make in SENSELESS.items()))
 
 
-@pytest.mark.parametrize("route", WEBSOCKETS)
+@pytest.mark.parametrize("route", UNTOLD)
 @pytest.mark.parametrize("wanted", [True, False], ids=["asked for", "not asked for"])
 @pytest.mark.parametrize(
     "count", [20_000, pytest.param(2_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(0)])]

@@ -172,6 +172,9 @@ SCENES: dict[str, Scene] = {
     "an unknown authority": on_emulator(tls=tls()),
 }
 
+AUDIO_ON_LIVE = ("binary garbage", "no JSON, and not even text")
+"""What is played in a session of Lightning v4, whose audio has no frame around it: no failure is told of it."""
+
 FAILING = ("a wrong", "refused", "an echo that", "nobody", "nowhere", "a proxy", "an unknown", "no answer")
 """Beginnings of those in which every route fails: what a body of PCM says cannot be wrong, and breaks can heal."""
 
@@ -216,7 +219,7 @@ def assert_without(shown: str, secrets: tuple[str, ...]) -> None:
 
 def assert_plugin_is_discreet(tts: SmallestAITTS) -> None:
     attributes = vars(tts) | {"audio_track": None}  # an echo may have been taken for speech
-    for shown in (str(tts), repr(tts), repr(attributes), repr(vars(tts._keeper))):
+    for shown in (str(tts), repr(tts), repr(attributes), repr(vars(tts._keeper)), repr(vars(tts._sessions))):
         assert_without(shown, SECRETS)
 
 
@@ -238,6 +241,8 @@ async def speak(tts: SmallestAITTS) -> None:
 @every_route
 @pytest.mark.parametrize("scene", SCENES)
 async def test_a_failure_tells_neither_the_key_nor_the_text(route: str, scene: str) -> None:
+    if route == "live" and scene in AUDIO_ON_LIVE:
+        pytest.skip("it is audio")
     asyncio.get_running_loop().set_debug(True)
     async with SCENES[scene](ROUTES[route] | {"api_key": KEY, "timeout": 0.5}) as s:
         error = await failure_of(speak(s.tts))

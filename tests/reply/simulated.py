@@ -51,6 +51,7 @@ TRAITS = {
     "plain": Traits(shared=True),
     "own": Traits(),
     "context": Traits(joined=True, shared=True),
+    "live": Traits(ends_told=True, shared=True),
 }
 
 BODY_SILENCE = 5.0
@@ -219,6 +220,8 @@ class Simulation:
         elif isinstance(effect, fx.CloseStream):
             if self._connection is not None:
                 self._connection.close_context()
+        elif isinstance(effect, fx.Abandon) and plan.route == "live" and self._connection and not effect.broken:
+            self._connection.interrupt()
         elif isinstance(effect, fx.Abandon):
             for connection in [self._connection, *self._own.values()]:
                 if connection is not None:
@@ -265,7 +268,8 @@ class Simulation:
         traits = TRAITS[self.plan.route]
         habits = Habits()
         if traits.shared:
-            self._connection = self._connect()
+            if self._connection is None or self._connection.gone:
+                self._connection = self._connect()
             habits = self._connection.habits
         self.post(Opened(traits, habits))
 
@@ -334,6 +338,12 @@ class Connection:
         self._unended[effect.stream] = None
         self._simulation.later(0.01, lambda: self._arrive(effect))
 
+    def interrupt(self) -> None:
+        """All that was asked for is stopped, and the connection goes on."""
+        self._unended.clear()
+        self._jobs.clear()
+        self._busy = None
+
     def close_context(self) -> None:
         self._simulation.later(0.01, self._close_context)
 
@@ -348,7 +358,7 @@ class Connection:
                 self._tell(plan.complete, lambda s=stream: Complete(s, "ctx" if not plan.new_ids else None))
 
     def _arrive(self, effect: fx.Send) -> None:
-        if self.gone or self.dead:
+        if self.gone or self.dead or effect.stream not in self._unended:
             return
         plan = self._plan
         attempt = self._simulation.attempt(effect.segment)
@@ -395,7 +405,6 @@ class Connection:
 
     def _speak(self, job: Job) -> None:
         if self.gone or self.dead or job not in self._jobs:
-            self._busy = None
             return
         job.begun = True
         plan = self._plan
@@ -448,7 +457,7 @@ class Connection:
             if plan.complete is not None and plan.complete_per == "release":
                 self._tell(plan.complete, lambda: Complete(job.stream, job.server_id))
             self._complete_context()
-        elif plan.route == "http":
+        elif TRAITS[plan.route].ends_told:
             self._tell(0.0, lambda: Complete(job.stream))
             self._unended.pop(job.stream, None)
         elif plan.complete is not None:
@@ -571,11 +580,12 @@ def condition(plan: Plan) -> str | None:
         return "a fragment is not spoken, on a server that merges, or does not say `complete` for each at once"
     if plan.route == "context" and not plan.new_ids and plan.complete is not None and plan.complete >= 0.5:
         return "neither ids nor a prompt `complete` tell fragments apart"
-    if plan.route != "http" and plan.dead_at and not told_at_once:  # as a stall, right after a pong
+    guessed = not TRAITS[plan.route].ends_told
+    if guessed and plan.dead_at and not told_at_once:  # as a stall, right after a pong
         return "a stall where the text may have ended, on a server not known to say `complete` promptly"
     for (segment, _), (place, seconds) in plan.stalls.items():
         plausible = place / UNITS_PER_SECOND >= 0.035 * plan.texts[segment]
-        if plan.route != "http" and seconds > 0.15 and (plausible or plan.route == "context"):
+        if guessed and seconds > 0.15 and (plausible or plan.route == "context"):
             return "a stall where the text may have ended, on a server not known to say `complete` promptly"
     return None
 

@@ -23,6 +23,7 @@ from videosdk_plugins_smallestai.transport.base import (
 from videosdk_plugins_smallestai.transport.factory import make_transport
 from videosdk_plugins_smallestai.transport.keeper import Keeper
 from videosdk_plugins_smallestai.transport.session import Session
+from videosdk_plugins_smallestai.transport.session_keeper import SessionKeeper
 from videosdk_plugins_smallestai.transport.succession import Succession
 
 E = TypeVar("E")
@@ -69,6 +70,7 @@ class Instance:
     def __post_init__(self) -> None:
         self.session = Session(self.base_url, self.key, self.timing)
         self.keeper = Keeper(self.session, self.timing, self.max_age)
+        self.sessions = SessionKeeper(self.session, self.timing)
         self.succession = Succession()
         self.replies: list[Reply] = []
 
@@ -77,7 +79,7 @@ class Instance:
         reply = Reply()
         spoken = settings(**(route | changed))
         reply.transport = make_transport(
-            self.session, self.keeper, self.succession, spoken, self.timing, reply.post, joined=True
+            self.session, self.keeper, self.sessions, self.succession, spoken, self.timing, reply.post, joined=True
         )
         self.replies.append(reply)
         return reply
@@ -86,6 +88,7 @@ class Instance:
         for reply in self.replies:
             await reply.transport.aclose()
         await self.keeper.aclose()
+        await self.sessions.aclose()
         await self.session.aclose()
 
 

@@ -75,7 +75,7 @@ Serve = Callable[[SmallServer, web.WebSocketResponse], Awaitable[None]]
 
 @asynccontextmanager
 async def small_server(serve: Serve, *, pongs: int | None = None) -> AsyncIterator[SmallServer]:
-    """A server on both WebSocket routes; when the function returns, it closes the socket.
+    """A server on all WebSocket routes; when the function returns, it closes the socket.
 
     Args:
         serve: Serves one socket.
@@ -96,6 +96,7 @@ async def small_server(serve: Serve, *, pongs: int | None = None) -> AsyncIterat
     app = web.Application()
     app.router.add_get("/{model}/get_speech/stream", accept)
     app.router.add_get("/tts/live", accept)
+    app.router.add_get("/lightning-v4/live", accept)
     server = TestServer(app)
     await server.start_server(shutdown_timeout=0.1)
     small.base_url = str(server.make_url("")).rstrip("/")

@@ -33,6 +33,7 @@ from videosdk_plugins_smallestai.emulator import (
     WavesEmulator,
     tone,
 )
+from videosdk_plugins_smallestai.models import VOICE_LIST
 from videosdk_plugins_smallestai.timing import Timing
 from videosdk_plugins_smallestai.transport.base import Accepted, Audio, Complete, Failed, Pong, Traits
 from videosdk_plugins_smallestai.transport.session import Session
@@ -280,5 +281,5 @@ async def test_a_session_of_the_callers_is_used_and_never_closed(route: dict[str
 @in_virtual_time
 async def test_the_voices_are_listed() -> None:
     async with emulator() as waves, instance(waves.base_url) as plugin:
-        voices = await list_voices(plugin.session, plugin.timing)
+        voices = await list_voices(plugin.session, VOICE_LIST, plugin.timing)
         assert settings().voice_id in [voice.id for voice in voices]

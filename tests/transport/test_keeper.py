@@ -42,7 +42,7 @@ def emulator(**changed: Any) -> WavesEmulator:
 
 
 async def warm(plugin: Instance, route: dict[str, Any] = PLAIN) -> None:
-    await prewarm(plugin.session, plugin.keeper, plugin.succession, settings(**route))
+    await prewarm(plugin.session, plugin.keeper, plugin.sessions, plugin.succession, settings(**route))
 
 
 async def speak(plugin: Instance, route: dict[str, Any] = PLAIN) -> None:

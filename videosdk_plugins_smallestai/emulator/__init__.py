@@ -7,6 +7,7 @@ deterministic tone) and with faults on demand. It knows nothing of the plugin.
 from .faults import Break, ChunkBytes, CloseAfter, Fault, Frames, Hangup, Mute, NoAudio, NoIds, Refuse, Stall
 from .records import Connection, SpeechRequest
 from .server import WavesEmulator
+from .settings import Live
 from .voices import VoiceUnavailable, tone
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Fault",
     "Frames",
     "Hangup",
+    "Live",
     "Mute",
     "NoAudio",
     "NoIds",

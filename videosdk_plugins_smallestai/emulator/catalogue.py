@@ -123,6 +123,11 @@ ROUTE_MODELS = {
 }
 """Models with routes of their own, by id."""
 
+LIVE_MODEL = Model(
+    "lightning-v4", frozenset({"brannock", "rhodes"}), frozenset({"en", "auto"}), (*_ALL_RATES, 48000)
+)
+"""Lightning v4, which has a route and a protocol of its own. Its catalogue has more voices."""
+
 UNIFIED_DEFAULT = "lightning_v3.1"
 _DATED = re.compile(r"_\d\d_\d\d$")
 _UNIFIED = {
@@ -137,7 +142,11 @@ def unified_model(name: str) -> Model | None:
     return _UNIFIED.get(_DATED.sub("", name))
 
 
-VOICE_LISTS = {**ROUTE_MODELS, "lightning-v3.1-pro": _UNIFIED["lightning_v3.1_pro"]}
+VOICE_LISTS = {
+    **ROUTE_MODELS,
+    "lightning-v3.1-pro": _UNIFIED["lightning_v3.1_pro"],
+    LIVE_MODEL.name: LIVE_MODEL,
+}
 """Models whose voices are listed, by the name in the path."""
 
 
@@ -168,6 +177,8 @@ _TAGS: dict[str, dict[str, Any]] = {
     "kaitlyn": {"language": ["english"], "accent": "american", "gender": "female", "age": "young"},
     "savannah": {"language": ["english"], "accent": "american", "gender": "female", "age": "young"},
     "blake": {"language": ["english"], "accent": "american", "gender": "male", "age": "young"},
+    "brannock": {"language": ["english"], "accent": "american", "gender": "male", "age": "middle-aged"},
+    "rhodes": {"language": ["english"], "accent": "american", "gender": "male", "age": "middle-aged"},
     # The others, such as avery and vyom, have empty tags: the real lists have such voices.
 }
 

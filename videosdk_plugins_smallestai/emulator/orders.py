@@ -17,6 +17,9 @@ MAX_TEXT = 250
 SERVER_RATE = 44100
 """Hz where the request does not say; the older models give their own maximum."""
 
+LIVE_RATE = 48000
+"""Hz of Lightning v4, where the address does not say."""
+
 SERVER_BACKOFF = 4.0
 """Seconds until ``complete`` where ``complete_backoff_ms`` is absent."""
 
@@ -133,6 +136,11 @@ def unified_model(body: Mapping[str, Any], reading: Reading) -> Model:
     return model
 
 
+def blocked_words(text: str) -> bool:
+    """Return whether the content filter finds something in a text."""
+    return bool(catalogue.BLOCKED_WORDS.intersection(re.findall(r"\w+", text.lower())))
+
+
 def is_id(value: Any) -> bool:
     """Return whether a value may be one of the client's own ids."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
@@ -201,10 +209,10 @@ def _check_unified(body: Mapping[str, Any], text: str) -> None:
         if name not in catalogue.PRONUNCIATION_DICTS:
             raise refusals.invalid("custom", "pronunciation_dicts", f"Unknown dictionary {name!r}")
     content_filter = body.get("content_filter")
-    if isinstance(content_filter, Mapping) and content_filter.get("enabled"):
-        found = catalogue.BLOCKED_WORDS.intersection(re.findall(r"\w+", text.lower()))
-        if found and content_filter.get("action", "reject") == "reject":
-            raise refusals.blocked()
+    if not isinstance(content_filter, Mapping) or not content_filter.get("enabled"):
+        return
+    if blocked_words(text) and content_filter.get("action", "reject") == "reject":
+        raise refusals.blocked()
 
 
 def _language(body: Mapping[str, Any], model: Model, reading: Reading, *, unified: bool) -> str:

@@ -65,6 +65,14 @@ class Refusal(Exception):
         # This one shape has neither a status nor an id.
         return json.dumps(body if "data" in body else {**body, **ids, "status": "error"})
 
+    def told(self) -> tuple[str, str]:
+        """Return its code and its message, as an error of Lightning v4's session has them."""
+        body = self.body if isinstance(self.body, Mapping) else {"error": self.body}
+        error = body.get("error") or body.get("errors") or body.get("data")
+        inner = error if isinstance(error, Mapping) else {}
+        message = inner.get("message") or inner.get("error") or body.get("message") or body.get("details") or error
+        return str(inner.get("code") or body.get("error_code") or self.status), str(message)
+
 
 def default_body(status: int) -> dict[str, Any]:
     """Return a realistic body for an HTTP status."""

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from . import http, refusals
 from .assumptions import settings_for
-from .catalogue import ROUTE_MODELS, VOICE_LISTS, Model, voice_list
+from .catalogue import LIVE_MODEL, ROUTE_MODELS, VOICE_LISTS, Model, voice_list
 from .faults import CloseAfter
 from .records import Connection, SpeechRequest
 from .refusals import Refusal
@@ -171,6 +171,7 @@ class WavesEmulator(Settings):
         app.router.add_post(PREFIX + "/tts", self._post_unified)
         app.router.add_post(PREFIX + "/tts/live", self._post_events)
         app.router.add_get(PREFIX + "/tts/live", self._stream_unified, allow_head=False)
+        app.router.add_get(PREFIX + "/lightning-v4/live", self._stream_live, allow_head=False)
         return app
 
     @web.middleware
@@ -228,18 +229,19 @@ class WavesEmulator(Settings):
     async def _replay(self, request: web.Request) -> web.StreamResponse:
         assert self._recording is not None, "there is this route only where one is replayed"
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._open(request, None, unified=True)
+            return await self._open(request, None, known=True)
         return await self._recording.answer(request)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         return await self._open(request, ROUTE_MODELS.get(request.match_info["model"]))
 
     async def _stream_unified(self, request: web.Request) -> web.StreamResponse:
-        return await self._open(request, None, unified=True)
+        return await self._open(request, None, known=True)
 
-    async def _open(
-        self, request: web.Request, model: Model | None, *, unified: bool = False
-    ) -> web.StreamResponse:
+    async def _stream_live(self, request: web.Request) -> web.StreamResponse:
+        return await self._open(request, LIVE_MODEL, known=True)
+
+    async def _open(self, request: web.Request, model: Model | None, *, known: bool = False) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
         record = Connection(
             number=len(self.connections),
@@ -252,7 +254,7 @@ class WavesEmulator(Settings):
         try:
             if self._recording is not None:
                 return await self._recording.converse(request, record)
-            if not unified and (model is None or not model.streams):
+            if not known and (model is None or not model.streams):
                 raise Refusal(404)
             close_after = await self._admit(request, record, model)
             return await self._serve(Socket(self._service, record, model, request, close_after))

@@ -15,6 +15,31 @@ WRONG_KEY = "sk_wrong_on_purpose"
 """A key that no account has: it is never accepted."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """How the sessions of Lightning v4 behave.
+
+    Attributes:
+        access: Whether the account may use the model; else ``model_access_denied``.
+        admitted: Seconds from the handshake to the first ``ready``; ``None``: it never comes.
+        attached: Seconds from there to the second ``ready``; ``None``: it never comes.
+        sample_rate: Hz that a session gets; ``None``: what its address asks for.
+        interrupt_after: Seconds for which the server goes on speaking after an ``interrupt``.
+        interrupted_after: Seconds from there to ``interrupted``. The next turn does not wait for it.
+        late_chunks: Chunks of a stopped turn that are still sent before the next turn starts.
+        turn_end_after: Seconds from a turn's last chunk to its ``turn_end``. The next turn does not wait for it.
+    """
+
+    access: bool = True
+    admitted: float | None = 0.0
+    attached: float | None = 0.1
+    sample_rate: int | None = None
+    interrupt_after: float = 0.0
+    interrupted_after: float = 0.0
+    late_chunks: int = 0
+    turn_end_after: float = 0.0
+
+
 @dataclass(kw_only=True, eq=False)
 class Settings:
     """The settings of a :class:`~.WavesEmulator`.
@@ -67,6 +92,7 @@ class Settings:
         idle_close: Whether a connection that is timed out gets an error frame (``"told"``) or not (``"silent"``);
             ``"default"``: told, but ``?timeout=`` is ignored.
         retired: Model id to how its routes answer: a status, or ``"MODEL_DEPRECATED"``.
+        live: How the sessions of Lightning v4 behave.
         fault: Asked once for each request as it arrives: what goes wrong with it.
         handshake: Asked for each WebSocket handshake: a status to refuse it with, ``"hang"`` to never
             answer it, a `CloseAfter` to end the connection early, or ``None``.
@@ -102,5 +128,6 @@ class Settings:
     cancel: Literal["buffer", "audio"] = "buffer"
     idle_close: Literal["told", "silent", "default"] = "told"
     retired: Mapping[str, int | str] = field(default_factory=dict)
+    live: Live = field(default_factory=Live)
     fault: Callable[[SpeechRequest], Fault | Sequence[Fault] | None] | None = None
     handshake: Callable[[Connection], int | Literal["hang"] | CloseAfter | None] | None = None

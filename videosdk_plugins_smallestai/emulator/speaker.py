@@ -18,8 +18,9 @@ from .records import Connection, Outcome
 from .refusals import Refusal
 from .service import Job, Service
 
-Ending: TypeAlias = Literal["client", "close", "reset", "idle"]
-"""How a connection ends: ``"client"``: it has gone; ``"idle"``: it is timed out; else as a Break."""
+Ending: TypeAlias = Literal["client", "close", "reset", "idle", "policy"]
+"""How a connection ends: ``"client"``: it has gone; ``"idle"``: it is timed out; ``"policy"``: with code 1008; else
+as a Break."""
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
@@ -57,6 +58,9 @@ class Speaker:
         self._contexts: dict[str | None, Context] = {}
         self._holding: set[Context] = set()
         self._shared_id = service.next_id("task")
+
+    async def begin(self) -> None:
+        """Nothing is told before the first message."""
 
     async def take(self, body: dict[str, Any]) -> None:
         """Take a message from the client."""

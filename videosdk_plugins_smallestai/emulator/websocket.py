@@ -7,12 +7,13 @@ import json
 from collections.abc import Coroutine
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from . import refusals
-from .catalogue import Model
+from .catalogue import LIVE_MODEL, Model
 from .channel import Channel
 from .faults import CloseAfter
+from .live_session import LiveSpeaker
 from .records import Connection
 from .service import Service
 from .sockets import reset
@@ -49,7 +50,11 @@ class Socket:
         self._close_after = close_after
         self._ws = web.WebSocketResponse(autoping=False, autoclose=False, timeout=CLOSE_WAIT, compress=False)
         self._channel = Channel(self._ws, service.settings, service.next_id("ws"))
-        self._speaker = Speaker(service, record, model, self._channel, self._spawn, self.end)
+        self._speaker: Speaker | LiveSpeaker
+        if model is LIVE_MODEL:
+            self._speaker = LiveSpeaker(service, record, self._channel, self._spawn, self.end)
+        else:
+            self._speaker = Speaker(service, record, model, self._channel, self._spawn, self.end)
         self._running: set[asyncio.Task[None]] = set()
         self._how: Ending | None = None
         self._ended = asyncio.Event()
@@ -66,6 +71,7 @@ class Socket:
         try:
             async with asyncio.TaskGroup() as self._group:
                 self._spawn(self._receive())
+                self._spawn(self._speaker.begin())
                 if self._close_after is not None:
                     self._spawn(self._close_later(self._close_after))
                 await self._ended.wait()
@@ -103,7 +109,8 @@ class Socket:
             async with asyncio.timeout(2 * CLOSE_WAIT):
                 if self._how == "idle" and self._settings.idle_close != "silent":
                     await self._channel.send(self._idle_error())
-                await self._ws.close()
+                policy = self._how == "policy"
+                await self._ws.close(code=WSCloseCode.POLICY_VIOLATION if policy else WSCloseCode.OK)
         except (ConnectionError, TimeoutError):
             reset(self._request.transport)
 
@@ -122,6 +129,8 @@ class Socket:
         return json.dumps({"status": "error", "message": message})
 
     def _idle_timeout(self) -> float | None:
+        if self._model is LIVE_MODEL:
+            return None  # no source knows of one: a call may be quiet for minutes
         heeded = self._model is None and self._settings.idle_close != "default"
         asked = self.record.query.get("timeout", "") if heeded else ""
         return float(asked) if asked.isdecimal() else self._settings.idle_timeout

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from ..framework import SAMPLE_WIDTH
 from ..log import Log
+from ..resampler import Resampler
 from .playhead import Playhead
-from .resampler import Resampler
 from .sinks import Sink
 
 __all__ = ["Follower", "Player"]

@@ -20,7 +20,7 @@ from ..errors import (
 from .json_reader import data_of, load, text_of
 from .redaction import without_secret
 
-__all__ = ["error_from", "frame_error", "is_error", "json_error", "quote", "senseless"]
+__all__ = ["error_from", "frame_error", "is_error", "json_error", "quote", "senseless", "session_error"]
 
 SERVER_TEXT_LIMIT = 500
 """Characters of what the server said that an error message quotes."""
@@ -50,6 +50,19 @@ def frame_error(frame: Mapping[str, Any], secret: str) -> SmallestAIError:
     if not (told.code or told.message):
         told = _Told("", "the server told an error without a reason")
     return _error(status, told, request_id=text_of(frame.get("request_id")), secret=secret)
+
+
+def session_error(frame: Mapping[str, Any], secret: str) -> SmallestAIError:
+    """The error that a frame of Lightning v4's session tells: by its code, else as on the other routes."""
+    told = _tell(frame)
+    return _error(
+        _http_status(told.code),
+        told,
+        request_id=text_of(frame.get("session_id")),
+        secret=secret,
+        kind=_SESSION_CODES.get(told.code),
+        advice=_GATED if told.code == "model_access_denied" else None,
+    )
 
 
 def senseless(text: str) -> ServerError:
@@ -157,13 +170,20 @@ def error_from(
 
 
 def _error(
-    status: int | None, told: _Told, *, request_id: str | None, retry_after: float | None = None, secret: str
+    status: int | None,
+    told: _Told,
+    *,
+    request_id: str | None,
+    retry_after: float | None = None,
+    secret: str,
+    kind: type[SmallestAIError] | None = None,
+    advice: str | None = None,
 ) -> SmallestAIError:
-    kind = _classify(status or _http_status(told.code) or 0, f"{told.code} {told.message}")
+    kind = kind or _classify(status or _http_status(told.code) or 0, f"{told.code} {told.message}")
     code = "" if told.code == str(status) else told.code
     said = " ".join(part for part in (code, told.quoted or told.message) if part)
     head = f"HTTP {status}: " if status else ""
-    text = f"{head}{quote(said, secret).rstrip('. ') or 'no reason told'}. {_ADVICE[kind]}"
+    text = f"{head}{quote(said, secret).rstrip('. ') or 'no reason told'}. {advice or _ADVICE[kind]}"
     request_id = quote(request_id, secret)[:ID_LIMIT] if request_id else None
     if kind is RateLimitError:
         return RateLimitError(text, status=status, request_id=request_id, retry_after=retry_after)
@@ -186,6 +206,20 @@ _SPEAKING_STATUS: dict[int, type[SmallestAIError]] = {
     410: ModelRetiredError,
     429: RateLimitError,
 }
+
+_SESSION_CODES: dict[str, type[SmallestAIError]] = {
+    "model_access_denied": AuthenticationError,
+    "invalid_voice": InvalidRequestError,
+    "invalid_query": InvalidRequestError,
+    "bad_frame": ServerError,  # not for good by the vendor: the turn is sent again
+    "bad_user_audio": InvalidRequestError,
+}
+"""What the codes of Lightning v4's session mean."""
+
+_GATED = (
+    "Lightning v4 is a beta, and gated: it must be enabled for the account. Ask Smallest AI for access, or use "
+    "another model, such as model='lightning_v3.1_pro'"
+)
 
 _WRONG_VOICE = (
     r"(invalid|unknown|wrong|unsupported).voice|"

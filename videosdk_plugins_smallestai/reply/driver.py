@@ -292,7 +292,7 @@ class ReplyDriver:
         elif isinstance(effect, fx.Drop):
             transport.drop(effect.stream)
         elif isinstance(effect, fx.Abandon):
-            transport.abandon()
+            transport.abandon(broken=effect.broken)
         elif isinstance(effect, fx.Ping):
             transport.ping(effect.stream)
         elif isinstance(effect, fx.MoveOn):

@@ -148,7 +148,13 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Call `ReplyTransport.abandon`."""
+    """Call `ReplyTransport.abandon`.
+
+    Attributes:
+        broken: Whether the connection has failed us.
+    """
+
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

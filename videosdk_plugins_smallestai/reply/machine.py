@@ -300,8 +300,9 @@ class ReplyMachine:
         waiting = self._ledger.waiting
         if any(segment.error is not None for segment in waiting):
             return  # a fallback provider needs all the text that is not taken
-        ends_told = self._requests.line.traits.ends_told
-        if waiting and ends_told and not (waiting[0].stream and waiting[0].stream.accepted):
+        traits = self._requests.line.traits
+        over_http = traits.ends_told and not traits.shared
+        if waiting and over_http and not (waiting[0].stream and waiting[0].stream.accepted):
             return  # over HTTP the first request finds out whether the service is there
         if len(waiting) < AHEAD:
             self._ledger.ask()
@@ -321,7 +322,9 @@ class ReplyMachine:
             step.do(fx.Done())
 
     def _fail(self, error: SmallestAIError, step: Step) -> None:
-        self._requests.leave(step)
+        head = self._ledger.head
+        # A connection on which the head's audio is still awaited is of no use to the next reply either.
+        self._requests.leave(step, broken=head is not None and head.stream is not None)
         self._phase = _Phase.FAILING
         self._failure = error
         step.do(fx.Emit(error))

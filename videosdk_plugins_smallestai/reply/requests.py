@@ -230,7 +230,7 @@ class Requests:
     def give_up(self, stream: Stream, error: SmallestAIError, step: Step) -> None:
         """An attempt is left for an error, and with it all that shares its connection."""
         if self.line.traits.shared:
-            lost = self.leave(step)
+            lost = self.leave(step, broken=True)
         else:
             lost = [stream]
             if self.streams.pop(stream.id, None) is not None:
@@ -250,10 +250,15 @@ class Requests:
             self._alone_until = math.inf
         self._drop([stream], step)
 
-    def leave(self, step: Step) -> list[Stream]:
-        """Leave the connection, and all that is on it: what has not ended is queued again. Returns the attempts."""
+    def leave(self, step: Step, *, broken: bool = False) -> list[Stream]:
+        """Leave the connection, and all that is on it: what has not ended is queued again. Returns the attempts.
+
+        Args:
+            step: The event.
+            broken: Whether the connection has failed us.
+        """
         if self.line.state is not LineState.CLOSED or self.streams:
-            step.do(fx.Abandon())
+            step.do(fx.Abandon(broken))
         left = list(self.streams.values())
         for stream in left:
             self._queue_again(stream, step)

@@ -42,9 +42,9 @@ class Watch:
 
     def look(self, step: Step) -> bool:
         """Look at the head. Returns whether that changed anything: it has ended, failed, or is asked for again."""
-        head = self._ledger.head
-        if head is None or self._requests.line.traits.ends_told:
-            return False  # nothing is awaited, or it ends and fails without our help
+        head, traits = self._ledger.head, self._requests.line.traits
+        if head is None or (traits.ends_told and not traits.shared):
+            return False  # nothing is awaited; or, over HTTP, it ends and fails without our help
         if self._has_stalled(head, step):
             return True
         subject = self._subject(head)
@@ -59,6 +59,8 @@ class Watch:
             if self._was_misattributed(first_since, step):
                 return True
             return self._await_first(head, first_since, step)
+        if traits.ends_told:
+            return self._await_rest(stream, since, step)
         self._fill_frame(stream, since, step)
         return self._judge(head, subject, stream, since, step)
 
@@ -124,6 +126,16 @@ class Watch:
         segment.fail(
             APITimeoutError(f"No audio within {seconds:g} s of the request. The service may be overloaded")
         )
+        return True
+
+    def _await_rest(self, stream: Stream, since: float, step: Step) -> bool:
+        """Audio has come, and its end will be told. Returns whether it is given up for its silence."""
+        if not step.is_due(since + self._timing.turn_silence):
+            return False
+        error = IncompleteAudioError(
+            f"The service stopped in the middle of a turn for {self._timing.turn_silence:g} s"
+        )
+        self._requests.give_up(stream, error, step)
         return True
 
     def _was_misattributed(self, since: float, step: Step) -> bool:

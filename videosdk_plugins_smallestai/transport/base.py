@@ -47,7 +47,7 @@ class Traits:
     Attributes:
         joined: All segments are fragments of one stream (a continuation's context). Their audio comes in the order
             sent; whose it is, the frames do not say.
-        ends_told: Each request's end is told, or it fails (HTTP, Lightning v4).
+        ends_told: Each request's end is told, and no silence is taken for it (HTTP, Lightning v4).
         shared: Requests share one connection, so that one of them cannot be dropped without the others.
     """
 
@@ -200,8 +200,12 @@ class ReplyTransport(Protocol):
     def drop(self, stream: int) -> None:
         """Give up one stream. Only where streams do not share a connection (`Traits.shared`)."""
 
-    def abandon(self) -> None:
-        """Give up all streams, and the connection that they share; the server is told to stop."""
+    def abandon(self, *, broken: bool = False) -> None:
+        """Give up all streams, and the connection that they share; the server is told to stop.
+
+        Args:
+            broken: Whether the connection has failed us. Else Lightning v4 keeps it: it can stop without its end.
+        """
 
     def ping(self, stream: int) -> None:
         """Find out whether the connection of a stream carries both ways.

@@ -1,35 +1,27 @@
-"""One WebSocket: what is sent on it, its receive loop, its heartbeat, its end."""
+"""One WebSocket of requests: what is sent on it, and which stream what comes belongs to."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import aiohttp
 
-from ..errors import APIConnectionError, DroppedError, ServerError, SmallestAIError
+from ..errors import APIConnectionError, ServerError, SmallestAIError
 from ..protocol.frames import AudioFrame, CompleteFrame, ErrorFrame, NoticeFrame, WordFrame, parse_frame
 from ..timing import Timing
 from .base import Audio, Complete, Failed, Habits, Pong, TransportEvent, Word
 from .demultiplexing import Demultiplexer
-from .outbox import BROKEN, Outbox
-from .pings import Pings
 from .session import Session
+from .wire import Wire
 
 __all__ = ["Connection", "Listener"]
-
-TEXT = aiohttp.WSMsgType.TEXT
 
 Listener = Callable[["Connection", TransportEvent], None]
 """Told of what comes on a connection."""
 
 
-class Connection:
+class Connection(Wire):
     """One open WebSocket, which belongs to one reply at a time. `run` serves it in a task of the keeper's.
 
     Args:
@@ -41,11 +33,7 @@ class Connection:
         on_end: Called once when nothing can be sent or received any more.
 
     Attributes:
-        path: The route that it is open on.
-        opened_at: By the loop's clock.
         habits: What the server was seen to do, on it and before.
-        reason: Why the connection ended, or what the server told that names no request; ``None`` before.
-        idle_told: Whether the server has said that it closes the connection for being idle.
     """
 
     def __init__(
@@ -57,27 +45,10 @@ class Connection:
         on_end: Callable[[Connection], None],
         habits: Habits,
     ) -> None:
-        self.path = path
-        self.opened_at = asyncio.get_running_loop().time()
+        super().__init__(socket, path, session, timing, on_end)
         self.habits = habits
-        self.reason: SmallestAIError | None = None
-        self.idle_told = False
-        self._socket = socket
-        self._secret = session.secret
-        self._log = session.log
-        self._timing = timing
-        self._on_end = on_end
-        self._ended = asyncio.Event()
-        self._outbox = Outbox(self._break)
-        self._pings = Pings(self.opened_at)
         self._use = _Use(None, 1)
         self._seconds = 0.0
-        self._farewell: dict[str, Any] | None = None
-
-    @property
-    def usable(self) -> bool:
-        """Whether a request may be sent."""
-        return not self._ended.is_set() and not self._socket.closed
 
     @property
     def clean(self) -> bool:
@@ -118,81 +89,12 @@ class Connection:
         self._use.streams.close_context()
         self._post(body)
 
-    def ping(self) -> bool:
-        """Ask whether the connection carries both ways.
+    async def ready(self) -> None:
+        """See `Wire.ready`. They may be sent at once."""
 
-        Returns:
-            Whether a `Pong` follows, if it does; else this server has answered no ping so far.
-        """
-        if not self._pings.are_answered:
-            return False
-        self._send_ping(asked=True)
-        return True
-
-    def drop(self, farewell: dict[str, Any] | None = None) -> None:
-        """Stop everything on it at once. Its listener is not told.
-
-        Args:
-            farewell: A message to send before the socket is closed.
-        """
-        self._farewell = farewell
-        self._outbox.clear()
+    def let_go(self) -> None:
+        """See `Wire.let_go`."""
         self.attach(None)
-        self._end(DroppedError("The connection was dropped"))
-
-    async def run(self) -> None:
-        """Receive until the connection ends, and close the socket."""
-        self._send_ping()  # shows early whether this server answers pings at all
-        receiving = asyncio.ensure_future(self._receive_all())
-        ended = asyncio.ensure_future(self._ended.wait())
-        beat = self._timing.heartbeat
-        try:
-            while not (await asyncio.wait((receiving, ended), timeout=beat, return_when=FIRST_COMPLETED))[0]:
-                self._beat()
-        finally:
-            ended.cancel()
-            self._end(DroppedError("The connection was closed"))
-            await self._close()  # while it is received on: aiohttp then does the closing handshake properly
-            receiving.cancel()
-            await self._outbox.aclose()
-            await asyncio.gather(receiving, ended, return_exceptions=True)
-
-    def _post(self, body: dict[str, Any]) -> None:
-        self._outbox.put(partial(self._socket.send_str, json.dumps(body)))
-
-    def _send_ping(self, *, asked: bool = False) -> None:
-        payload = self._pings.send(asyncio.get_running_loop().time(), asked=asked)
-        self._outbox.put(partial(self._socket.ping, payload))
-
-    def _beat(self) -> None:
-        """Ping again, or end the connection if the last ping was not answered."""
-        now = asyncio.get_running_loop().time()
-        if not self._pings.are_answered or not self._pings.waiting:
-            self._send_ping()
-        elif self._pings.silent_since() < now - self._timing.pong_idle:
-            self._break(APIConnectionError("The server does not answer any more"))
-
-    async def _receive_all(self) -> None:
-        clock = asyncio.get_running_loop().time
-        try:
-            async for message in self._socket:
-                if self._ended.is_set():
-                    return
-                self._pings.hear(clock())
-                if message.type is TEXT or message.type is aiohttp.WSMsgType.BINARY:
-                    self._receive(message.data)
-                elif message.type is aiohttp.WSMsgType.PONG:
-                    if self._pings.hear_pong(bytes(message.data)):
-                        self._tell(Pong())
-                elif message.type is aiohttp.WSMsgType.PING:
-                    self._outbox.put(partial(self._socket.pong, message.data))
-        except Exception as mistake:
-            self._log.exception("the receive loop failed")
-            self._break(ServerError(f"A message could not be processed ({type(mistake).__name__})"))
-            return
-        failure = self._socket.exception()
-        why = type(failure).__name__ if failure else f"code {self._socket.close_code}"
-        self._break(APIConnectionError(f"The server closed the connection ({why})"))
 
     def _receive(self, data: str | bytes) -> None:
         frame = parse_frame(data, secret=self._secret)
@@ -237,35 +139,19 @@ class Connection:
 
     def _give_up_indistinct(self) -> None:
         # A guess could mix their audio up. Sent again one by one, each is whole.
-        self._break(ServerError("The service does not tell requests apart"), indistinct=True)
+        error = ServerError("The service does not tell requests apart")
+        if self._end(error):
+            self._tell(Failed(self.streams, error, connection_lost=True, indistinct=True))
 
-    def _break(self, error: SmallestAIError, *, indistinct: bool = False) -> None:
-        """The connection is lost, and with it every stream."""
-        if self._ended.is_set():
-            return
-        if not indistinct:
-            error = self.reason or error
-        self._end(error)
-        self._tell(Failed(self.streams, error, connection_lost=True, indistinct=indistinct))
+    def _lost(self, error: SmallestAIError) -> None:
+        self._tell(Failed(self.streams, error, connection_lost=True))
 
-    def _end(self, error: SmallestAIError) -> None:
-        if not self._ended.is_set():
-            self.reason = error
-            self._ended.set()
-            self._on_end(self)
+    def _ponged(self) -> None:
+        self._tell(Pong())
 
     def _tell(self, event: TransportEvent) -> None:
         if self._use.listener is not None:
             self._use.listener(self, event)
-
-    async def _close(self) -> None:
-        with contextlib.suppress(*BROKEN, TimeoutError):
-            async with asyncio.timeout(self._timing.close):  # a server that does not read must not hold this up
-                await self._outbox.flushed()
-                if self._farewell is not None:
-                    await self._socket.send_str(json.dumps(self._farewell))
-        with contextlib.suppress(*BROKEN):
-            await self._socket.close()
 
 
 class _Use:

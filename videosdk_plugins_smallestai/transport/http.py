@@ -72,7 +72,7 @@ class HttpTransport:
 
     def _opened(self, *, reused: bool) -> Opened:
         settings = self._choice.settings
-        route = Route("http", self._choice.model.http, settings.model, settings.voice_id)
+        route = Route("http", self._choice.model.http or "", settings.model, settings.voice_id)
         return Opened(Traits(ends_told=True), route=route, reused=reused)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -95,7 +95,7 @@ class HttpTransport:
         if task is not None:
             task.cancel()
 
-    def abandon(self) -> None:
+    def abandon(self, *, broken: bool = False) -> None:
         """See `ReplyTransport.abandon`."""
         self._events.clear()
         if self._reaching is not None:
@@ -170,6 +170,7 @@ class _Post:
         """Send the request and hand on its audio until the end of the body. Returns what went wrong."""
         self._stream = stream
         model = resolve(self._settings.model)
+        assert model.http is not None, "settings have been checked"
         try:
             async with self._session.client().post(
                 self._session.base_url + model.http,

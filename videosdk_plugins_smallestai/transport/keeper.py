@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+import aiohttp
 
 from ..errors import APIConnectionError, DroppedError, SmallestAIError
 from ..log import Log
@@ -11,11 +15,14 @@ from ..timing import Timing
 from .base import Habits
 from .connection import Connection
 from .session import Session
+from .wire import Wire
 
-__all__ = ["Backoff", "Keeper"]
+__all__ = ["Backoff", "Keeper", "WireKeeper"]
+
+W = TypeVar("W", bound=Wire)
 
 
-class Keeper:
+class WireKeeper(ABC, Generic[W]):
     """Opens connections, lends each to one reply at a time, and keeps at most one idle one ready.
 
     `_arrange` decides what is to be done in the background. It runs after whatever has changed, and when the timer
@@ -24,7 +31,7 @@ class Keeper:
     Args:
         session: Where to connect.
         timing: How long a connection is kept ready, and how soon a failed attempt is repeated.
-        max_age: Seconds after which an idle connection is replaced.
+        max_age: Seconds after which an idle connection is replaced; infinite: none is for its age.
 
     Attributes:
         max_age: As given.
@@ -36,17 +43,17 @@ class Keeper:
         self._log = session.log
         self._timing = timing
         self._path = ""  # of the newest reply
-        self._idle: Connection | None = None
-        self._lent: dict[Connection, bool] = {}  # to whether the next reply can have it
-        self._waiting: list[tuple[str, asyncio.Future[Connection]]] = []
-        self._opening: dict[asyncio.Task[Connection], str] = {}
-        self._serving: dict[asyncio.Task[None], Connection] = {}
-        self._habits: dict[str, Habits] = {}
+        self._idle: W | None = None
+        self._lent: dict[W, bool] = {}  # to whether the next reply can have it
+        self._waiting: list[tuple[str, asyncio.Future[W]]] = []
+        self._opening: dict[asyncio.Task[W], str] = {}
+        self._serving: dict[asyncio.Task[None], W] = {}
+        self._unready: set[W] = set()
         self._backoff = Backoff(timing, session.log)
         self._warm_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def take_idle(self, path: str, *, ahead: bool = False) -> Connection | None:
+    def take_idle(self, path: str, *, ahead: bool = False) -> W | None:
         """Lend the idle connection, if there is one on that route.
 
         Args:
@@ -62,7 +69,7 @@ class Keeper:
         self._lend(idle, ahead=ahead)
         return idle
 
-    async def take(self, path: str, *, ahead: bool = False) -> Connection:
+    async def take(self, path: str, *, ahead: bool = False) -> W:
         """Lend a connection, which is opened if there is none. Arguments as those of `take_idle`.
 
         Raises:
@@ -71,7 +78,7 @@ class Keeper:
         idle = self.take_idle(path, ahead=ahead)
         if idle is not None:
             return idle
-        waiting: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[W] = asyncio.get_running_loop().create_future()
         self._waiting.append((path, waiting))
         if [p for p, _ in self._waiting].count(path) > list(self._opening.values()).count(path):
             self._open(path)
@@ -95,22 +102,22 @@ class Keeper:
         """Whether a connection is open."""
         return any(connection.usable for connection in self._serving.values())
 
-    def linger(self, connection: Connection) -> None:
+    def linger(self, connection: W) -> None:
         """Have another connection ready: the next reply may come before this one is given back."""
         if connection in self._lent:
-            self._want(connection.path)
+            self._stay_warm()
             self._lend(connection, ahead=True)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: W) -> None:
         """Take a connection back from a reply: for the next one, or to close it in the middle of something."""
         if connection not in self._lent:
             return  # it has ended meanwhile
-        self._want(connection.path)
+        self._stay_warm()
         if not connection.clean:
             connection.drop()
             return
         del self._lent[connection]
-        connection.attach(None)
+        connection.let_go()
         self._keep(connection)
 
     async def prepare(self, path: str) -> None:
@@ -175,21 +182,25 @@ class Keeper:
     def _lacks_spare(self) -> bool:
         """Whether the next reply would find no connection."""
         idle = self._idle
-        return (idle is None or not idle.usable or idle.path != self._path) and not any(self._lent.values())
+        lent = any(reusable and wire.path == self._path for wire, reusable in self._lent.items())
+        return (idle is None or not idle.usable or idle.path != self._path) and not lent
 
-    def _opening_on(self, path: str) -> asyncio.Task[Connection] | None:
+    def _opening_on(self, path: str) -> asyncio.Task[W] | None:
         return next((task for task, p in self._opening.items() if p == path), None)
 
     def _want(self, path: str) -> None:
         """Keep a connection ready on a route, from now on for `Timing.warm_for`."""
         self._path = path
+        self._stay_warm()
+
+    def _stay_warm(self) -> None:
         self._warm_until = _now() + self._timing.warm_for
 
-    def _lend(self, connection: Connection, *, ahead: bool) -> None:
+    def _lend(self, connection: W, *, ahead: bool) -> None:
         self._lent[connection] = not ahead
         self._arrange()
 
-    def _keep(self, connection: Connection) -> None:
+    def _keep(self, connection: W) -> None:
         """Have a connection idle that no reply has. Of two the newer one is kept."""
         old = self._idle
         if not connection.usable or connection.path != self._path or _now() >= self._warm_until:
@@ -202,24 +213,34 @@ class Keeper:
             connection.drop()
         self._arrange()
 
-    def _open(self, path: str) -> asyncio.Task[Connection]:
+    def _open(self, path: str) -> asyncio.Task[W]:
         self._backoff.attempt()
         task = asyncio.ensure_future(self._connect(path))
         self._opening[task] = path
         task.add_done_callback(self._opened)
         return task
 
-    async def _connect(self, path: str) -> Connection:
-        socket = await self._session.connect(path)
-        # A barge-in costs the connection: what is known of the server must outlast it.
-        habits = self._habits.setdefault(path, Habits())
-        connection = Connection(socket, path, self._session, self._timing, self._ended, habits)
+    async def _connect(self, path: str) -> W:
+        """Open a connection on which requests may be sent."""
+        connection = self._make(await self._session.connect(path), path)
         serving = asyncio.ensure_future(connection.run())
         self._serving[serving] = connection
         serving.add_done_callback(self._served)
+        self._unready.add(connection)
+        try:
+            await connection.ready()
+        except BaseException:
+            connection.drop()
+            raise
+        finally:
+            self._unready.discard(connection)
         return connection
 
-    def _opened(self, task: asyncio.Task[Connection]) -> None:
+    @abstractmethod
+    def _make(self, socket: aiohttp.ClientWebSocketResponse, path: str) -> W:
+        """What is kept, made of an open WebSocket."""
+
+    def _opened(self, task: asyncio.Task[W]) -> None:
         path = self._opening.pop(task)
         if task.cancelled():
             return
@@ -241,7 +262,9 @@ class Keeper:
             waiting.set_exception(error)
         self._arrange()
 
-    def _ended(self, connection: Connection) -> None:
+    def _ended(self, connection: W) -> None:
+        if connection in self._unready:
+            return  # the attempt to open it tells why
         self._lent.pop(connection, None)
         if connection is self._idle:
             self._idle = None
@@ -254,6 +277,19 @@ class Keeper:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._log.error("serving a connection failed", exc_info=error)
+
+
+class Keeper(WireKeeper[Connection]):
+    """Keeps the WebSocket of requests."""
+
+    def __init__(self, session: Session, timing: Timing, max_age: float) -> None:
+        super().__init__(session, timing, max_age)
+        self._habits: dict[str, Habits] = {}
+
+    def _make(self, socket: aiohttp.ClientWebSocketResponse, path: str) -> Connection:
+        # A barge-in costs the connection: what is known of the server must outlast it.
+        habits = self._habits.setdefault(path, Habits())
+        return Connection(socket, path, self._session, self._timing, self._ended, habits)
 
 
 class Backoff:
@@ -281,7 +317,7 @@ class Backoff:
         self.hopeless = not error.retryable
         self._put_off(now, self._delay())
 
-    def lose(self, now: float, connection: Connection) -> None:
+    def lose(self, now: float, connection: Wire) -> None:
         """Note that a connection has ended."""
         steady = connection.brought_audio or now - connection.opened_at >= self._timing.steady_after
         if steady:

@@ -104,11 +104,11 @@ class ModelChoice:
         self._all_plain_404 &= error.status == 404 and not error.told
         model = model or self.model
         error.successor = model.successor
-        if error.successor is not None or not self._all_plain_404 or not model.unified:
+        if error.successor is not None or not self._all_plain_404 or not (model.unified or model.live):
             return error
+        what = f"no route of model {model.id!r}" if model.live else "nothing that speaks"
         return InvalidRequestError(
-            f"HTTP 404: there is nothing at {self._base_url} that speaks: base_url is probably wrong. Leave it "
-            f"out, or check it",
+            f"HTTP 404: there is {what} at {self._base_url}: base_url is probably wrong. Leave it out, or check it",
             status=404,
             request_id=error.request_id,
         )

@@ -12,25 +12,28 @@ from .session import Session, retry_after
 
 __all__ = ["list_voices"]
 
-PATH = "/lightning-v3.1/get_voices"
 
+async def list_voices(session: Session, path: str, timing: Timing) -> list[Voice]:
+    """Ask the service for a list of its voices.
 
-async def list_voices(session: Session, timing: Timing) -> list[Voice]:
-    """Ask the service for its standard voices.
+    Args:
+        session: Where the service is.
+        path: The list's, below the base URL.
+        timing: How long it may take.
 
     Raises:
         SmallestAIError: It does not tell them.
     """
-    answer = await _ask(session, timing)
+    answer = await _ask(session, path, timing)
     if isinstance(answer, SmallestAIError):
         raise answer  # here and not in a handler, as in `Session.connect`
     return answer
 
 
-async def _ask(session: Session, timing: Timing) -> list[Voice] | SmallestAIError:
+async def _ask(session: Session, path: str, timing: Timing) -> list[Voice] | SmallestAIError:
     try:
         async with session.client().get(
-            session.base_url + PATH,
+            session.base_url + path,
             headers=session.headers,
             timeout=aiohttp.ClientTimeout(total=timing.voices),
             proxy=session.proxy(session.base_url),

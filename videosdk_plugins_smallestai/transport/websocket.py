@@ -138,7 +138,7 @@ class WebSocketTransport:
         if connection is not None:
             connection.drop()
 
-    def abandon(self) -> None:
+    def abandon(self, *, broken: bool = False) -> None:
         """See `ReplyTransport.abandon`."""
         self._cancel_opening()
         self._events.clear()
