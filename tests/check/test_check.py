@@ -27,8 +27,8 @@ LATER = (*SECONDARY, "http")
 
 def test_the_emulator_can_be_told_each_answer_by_the_name_that_is_printed() -> None:
     assert {*NAMES} == {*BY_NAME} - {*OUTCOMES}
-    assert {name: next(iter(readings)) for name, readings in READINGS.items()} == {
-        name: BY_NAME[name].assumed for name in READINGS
+    assert {name: next(iter(readings)) for name, readings in READINGS.items() if name != "v4"} == {
+        name: BY_NAME[name].assumed for name in READINGS if name != "v4"
     }
 
 
@@ -127,7 +127,9 @@ def test_what_an_answer_means(name: str, seen: str, verdict: str) -> None:
             "failed: APIConnectionError: The connection was closed",
         ),
         ("context_slot", {"concurrency": 0}, "not seen: the account is in use"),
-        ("v4", {"handshake": lambda each: "hang" if "v4" in each.path else None}, "closed"),
+        ("v4", {"handshake": lambda each: "hang" if "v4" in each.path else None}, "not seen"),
+        ("v4", {"assume": {"v4": "open"}}, "open"),
+        ("v4", {"assume": {"v4": "closed"}}, "closed"),
     ],
 )
 @in_virtual_time

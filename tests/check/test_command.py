@@ -166,7 +166,7 @@ def test_the_emulators_command_refuses_what_it_does_not_know(
     for arguments, said in (
         (["--assume", "nothing=1"], "assume knows current_model"),
         (["--assume", "speed"], "speed can be assumed as something like '3.3x'"),
-        (["--assume", "v4=perhaps"], "v4 can be assumed as 'closed'"),
+        (["--assume", "v4=perhaps"], "v4 can be assumed as 'open'"),
         (["--replay", str(tmp_path / "missing")], "No such file"),
     ):
         with pytest.raises(SystemExit, match="2"):

@@ -229,7 +229,8 @@ PROBES: tuple[Probe, ...] = (
     _probe(
         asking.v4,
         "Is Lightning v4 open to this account?",
-        "closed",
+        "open or closed",
+        agrees=lambda reading: reading in ("open", "closed"),
         does="it is used only where you name it as the model",
     ),
     _probe(

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .settings import Live
+
 READINGS: dict[str, dict[str, dict[str, Any]]] = {
     "current_model": {"served": {}, "retired": {"retired": {"lightning_v3.1": "MODEL_DEPRECATED"}}},
     "old_route": {
@@ -69,7 +71,7 @@ READINGS: dict[str, dict[str, dict[str, Any]]] = {
         "not told": {"idle_close": "silent"},
         "not closed": {"idle_close": "default"},
     },
-    "v4": {"closed": {}},
+    "v4": {"open": {"live": Live()}, "closed": {"live": Live(access=False)}},
 }
 """Name to reading to settings. The first reading of each is the emulator's own."""
 
