@@ -181,6 +181,7 @@ async def test_expire_content_is_asked_for_in_the_handshake(stage: MakeStage, ex
         assert s.waves.connections[0].headers.get("x-expire-content") == ("true" if expire else None)
 
 
+@in_virtual_time
 async def test_session_id_is_sent_on_the_unified_routes_and_on_no_other(stage: MakeStage) -> None:
     for route, plugin in ROUTES.items():
         async with stage(plugin) as s:

@@ -117,6 +117,7 @@ def test_the_fixture_and_its_marker_are_documented_where_pytest_lists_them(users
     run(users, "--markers").stdout.fnmatch_lines(["@pytest.mark.waves_emulator(*"])
 
 
+@pytest.mark.slow
 def test_who_has_not_opted_in_gets_no_fixture(pytester: pytest.Pytester) -> None:
     offered = importlib.metadata.distribution("videosdk-plugins-smallestai").entry_points.select(group="pytest11")
     if offered:

@@ -103,6 +103,7 @@ async def test_each_word_is_shown_as_it_is_spoken(tmp_path: Path) -> None:
     assert SUMMARY.fullmatch(line)
 
 
+@pytest.mark.slow
 async def test_a_refused_voice_is_told_in_one_line_without_a_traceback(tmp_path: Path) -> None:
     run = await say(tmp_path, TEXT, "--voice", "nobody")
     assert (run.exit_code, run.out) == (1, [])
@@ -113,6 +114,7 @@ async def test_a_refused_voice_is_told_in_one_line_without_a_traceback(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 async def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # who ignores it passes that on
@@ -142,6 +144,7 @@ def main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     logging.disable(logging.NOTSET)  # the program silences its whole process
 
 
+@pytest.mark.slow
 def test_the_same_over_http_where_the_user_says(main: Callable[[list[str]], int], tmp_path: Path) -> None:
     assert main([TEXT, "--http", "-o", "there.wav"]) == 0
     _, seconds, rms = measure(tmp_path / "there.wav")
@@ -150,6 +153,7 @@ def test_the_same_over_http_where_the_user_says(main: Callable[[list[str]], int]
     assert [path.name for path in tmp_path.iterdir()] == ["there.wav"]
 
 
+@pytest.mark.slow
 def test_a_faster_voice_is_heard_for_a_shorter_time(main: Callable[[list[str]], int], tmp_path: Path) -> None:
     assert main(["One two three four.", "-o", "slow.wav", "--speed", "0.7"]) == 0
     assert main(["One two three four.", "-o", "fast.wav", "--speed", "1.6"]) == 0

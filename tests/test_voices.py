@@ -153,6 +153,7 @@ async def show(*arguments: str) -> tuple[int | None, list[str], list[str]]:
     return process.returncode, out.decode().splitlines(), err.decode().splitlines()
 
 
+@pytest.mark.slow
 async def test_the_example_prints_a_table() -> None:
     exit_code, lines, err = await show()
     assert (exit_code, err) == (0, [ANNOUNCEMENT])
@@ -167,12 +168,14 @@ async def test_the_example_prints_a_table() -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_the_example_shows_the_voices_of_one_language() -> None:
     exit_code, lines, _ = await show("--language", "Hindi")
     assert exit_code == 0
     assert [line.split()[0] for line in lines] == ["id", "devansh", "kartik", "maithili"]
 
 
+@pytest.mark.slow
 async def test_a_language_that_no_voice_speaks_is_told_in_one_line() -> None:
     assert await show("--language", "latin") == (
         1,
