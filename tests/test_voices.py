@@ -329,10 +329,14 @@ async def test_the_example_prints_a_table() -> None:
     ]
 
 
-async def test_the_example_shows_the_voices_of_one_model() -> None:
-    exit_code, lines, err = await show("--model", PRO, "--language", "hindi")
-    assert (exit_code, err) == (0, [ANNOUNCEMENT])
-    assert [line.split()[0] for line in lines] == ["id", "aviraj", "meher", "rhea", "zariya"]
+def test_the_example_shows_the_voices_of_one_model(
+    example: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SMALLEST_API_KEY", raising=False)
+    assert example.main(["--model", PRO, "--language", "hindi"]) == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [ANNOUNCEMENT]
+    assert [line.split()[0] for line in out.splitlines()] == ["id", "aviraj", "meher", "rhea", "zariya"]
 
 
 def test_a_model_that_there_is_not_is_told_in_one_line(
