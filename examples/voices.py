@@ -1,10 +1,10 @@
-"""List the service's voices, all of them or those of one language.
+"""List the service's voices of one model, all of them or those of one language.
 
-    python examples/voices.py --language hindi
+    python examples/voices.py --model lightning_v3.1_pro --language hindi
 
 Any of the ids can be given to say.py as --voice. The list comes from the service if SMALLEST_API_KEY is set, and
-else from the emulator, a local server with the same protocol and a few voices. Pro and cloned voices may be missing
-in it, and can be used all the same.
+else from the emulator, a local server with the same protocol and a few voices. Some voices may be missing in it,
+cloned ones too, and can be used all the same.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ async def service() -> AsyncIterator[dict[str, Any]]:
         yield address
 
 
-async def voices() -> list[Voice]:
-    """Ask for the list."""
+async def voices(model: str | None) -> list[Voice]:
+    """Ask for a model's list; without one, for that of the plugin's default model."""
     async with service() as address, SmallestAITTS(**address) as tts:
-        listed: list[Voice] = await tts.voices()
+        listed: list[Voice] = await tts.voices(model)
         return listed
 
 
@@ -71,17 +71,18 @@ def _row(voice: Voice) -> tuple[str, ...]:
     return tuple(cell or UNTOLD for cell in cells)
 
 
-async def listing(language: str | None) -> str:
+async def listing(model: str | None, language: str | None) -> str:
     """The table that was asked for."""
-    return table(speaking(await voices(), language))
+    return table(speaking(await voices(model), language))
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program. Returns its exit code."""
     command = argparse.ArgumentParser(description="List the service's voices.")
+    command.add_argument("--model", help="whose voices, such as lightning_v3.1_pro; by default the standard ones")
     command.add_argument("--language", help="only those that speak it, such as english, hindi, or en, hi")
     options = command.parse_args(argv)
-    return run("voices.py", lambda: listing(options.language))
+    return run("voices.py", lambda: listing(options.model, options.language))
 
 
 if __name__ == "__main__":

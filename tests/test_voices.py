@@ -1,4 +1,4 @@
-"""The service's list of voices: as typed values, and as ``examples/voices.py`` prints it."""
+"""The service's lists of voices, as values and as ``examples/voices.py`` prints them; voices that do not fit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from routes import ROUTES
+from staging import MakeStage
+from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import (
     APIConnectionError,
@@ -26,6 +29,7 @@ from videosdk_plugins_smallestai import (
     Voice,
 )
 from videosdk_plugins_smallestai.emulator import WavesEmulator
+from videosdk_plugins_smallestai.voices import advice
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "voices.py"
 ANNOUNCEMENT = "SMALLEST_API_KEY is not set: these are the emulator's voices."
@@ -82,6 +86,164 @@ async def test_the_voices_come_as_typed_values() -> None:
 )
 async def test_what_is_not_told_of_a_voice_is_empty(item: dict[str, Any], voice: Voice) -> None:
     assert await listed(item) == [voice]
+
+
+@pytest.mark.parametrize(
+    "model", ["lightning-v3.1", "lightning_v3.1_pro", "lightning_v3.1_pro_07_26", "lightning_v4"]
+)
+async def test_each_model_has_a_list_of_its_own(model: str) -> None:
+    known = {"lightning-v3.1": "avery", "lightning_v4": "brannock"}.get(model, "rhea")
+    async with WavesEmulator(voice="tone") as waves:
+        arguments = {"api_key": "sk_test", "base_url": waves.base_url}
+        async with SmallestAITTS(**arguments) as other, SmallestAITTS(model=model, **arguments) as own:
+            voices = [voice.id for voice in await other.voices(model=model)]
+            assert voices == [voice.id for voice in await own.voices()]
+            assert [voice for voice in ("avery", "rhea", "brannock") if voice in voices] == [known]
+            assert other.model == "lightning-v3.1"
+
+
+async def test_a_cloned_voice_that_the_service_lists_is_listed() -> None:
+    voices = await listed({"voiceId": "magnus"}, {"voiceId": "voice_x1", "displayName": "Our own"})
+    assert voices == [Voice("magnus", "magnus"), Voice("voice_x1", "Our own")]
+
+
+@pytest.mark.parametrize("model", ["thunder", "", "lightning_v4_5"])
+async def test_the_list_of_an_unknown_model_is_refused_with_what_is_accepted(model: str) -> None:
+    async with SmallestAITTS(api_key="sk_test", base_url="http://127.0.0.1:9/waves/v1") as tts:
+        with pytest.raises(ValueError, match=r"lightning_v3\.1_pro"):
+            await tts.voices(model)
+
+
+STANDARD, PRO = "lightning_v3.1", "lightning_v3.1_pro"
+
+
+@pytest.mark.parametrize(
+    ("model", "voice", "language", "three"),
+    [
+        (PRO, "magnus", "en", "blake, kaitlyn, sophie"),
+        (PRO, "Devansh ", "hi", "meher, rhea, aviraj"),
+        (PRO, "avery", None, "meher, rhea, aviraj"),
+        (PRO + "_07_26", "liam", "auto", "meher, rhea, aviraj"),
+        (STANDARD, "sophie", "en", "magnus, liam, avery"),
+        ("lightning-v3.1", "meher", "hi", "devansh, kartik, maithili"),
+        (PRO, "blake", "hi", "meher, rhea, aviraj"),
+    ],
+)
+def test_a_voice_that_is_known_not_to_fit_is_told_with_three_that_do(
+    model: str, voice: str, language: str | None, three: str
+) -> None:
+    told = advice(model, voice, language)
+    assert told is not None
+    assert repr(voice) in told
+    assert told.endswith(f"voices that fit are {three}")
+    assert [advice(model, other, language) for other in three.split(", ")] == [None] * 3
+
+
+@pytest.mark.parametrize(("voice", "language"), [("magnus", "fr"), ("meher", "ta"), ("sophie", "ja")])
+def test_where_no_voice_is_known_to_fit_the_way_to_the_list_is_told(voice: str, language: str) -> None:
+    assert "tts.voices()" in (advice(PRO, voice, language) or "")
+
+
+@pytest.mark.parametrize(
+    ("model", "voice", "language"),
+    [
+        (STANDARD, "magnus", "hi"),
+        (STANDARD, "magnus", "fr"),
+        (PRO, "meher", "en"),
+        (PRO, "meher", "HI"),
+        (PRO, "blake", "auto"),
+        (PRO, "blake", None),
+        (PRO, "voice_mine", "ja"),
+        (STANDARD, "voice_mine", "en"),
+        (PRO, "yuki", "ja"),
+        (STANDARD, "somebody", "en"),
+        ("lightning-v2", "meher", "en"),
+        ("lightning_v9_pro", "magnus", "en"),
+    ],
+)
+def test_nothing_is_told_of_a_voice_that_fits_or_that_is_not_known(model: str, voice: str, language: str) -> None:
+    assert advice(model, voice, language) is None
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("way", ["continuations", "sse"])
+@in_virtual_time
+async def test_one_warning_as_a_reply_starts_and_it_is_spoken_with_the_voice_that_was_named(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    plugin = ROUTES[way] | {"model": PRO, "voice_id": "magnus"}
+    async with stage(plugin, mismatched_voices="spoken") as s:
+        for _ in range(2):
+            await s.tts.synthesize("Hello there.")
+        [line] = warnings(caplog)
+        assert "'magnus'" in line.getMessage()
+        assert "blake, kaitlyn, sophie" in line.getMessage()
+        assert line.__dict__["reply_id"].endswith("-1")
+        await s.tts.synthesize("Hello there.", language="hi")
+        await s.tts.synthesize("Hello there.", voice_id="voice_mine")
+        await s.tts.synthesize("Hello there.", voice_id="meher")
+        assert len(warnings(caplog)) == 2, "another language is another matter; a voice that fits is none"
+        assert "meher, rhea, aviraj" in warnings(caplog)[1].getMessage()
+        spoken = [request.body["voice_id"] for request in s.waves.requests]
+        assert spoken == ["magnus"] * 3 + ["voice_mine", "meher"], "no request is made to find out"
+        assert s.errors == []
+
+
+@in_virtual_time
+async def test_a_stream_warns_too_and_what_the_service_refuses_is_still_an_error(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def text() -> AsyncIterator[str]:
+        yield "Hello there."
+
+    async with stage({"model": PRO, "voice_id": "magnus"}, mismatched_voices="refused") as s:
+        with pytest.raises(SmallestAIError):
+            _ = [pcm async for pcm in s.tts.stream_synthesize(text())]
+        assert ["voices that fit are" in line.getMessage() for line in warnings(caplog)].count(True) == 1
+
+
+@in_virtual_time
+async def test_on_the_way_to_pro_only_the_warnings_of_that_are_given(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    retired = {"lightning-v3.1": 410, STANDARD: 410}
+    async with stage({"voice_id": "magnus"}, retired=retired) as s:
+        await s.tts.synthesize("Hello there.")
+        await s.tts.synthesize("Hello there.", voice_id="sophie")
+        assert s.waves.requests[-1].body["voice_id"] == "sophie"
+        assert not [line for line in warnings(caplog) if "voices that fit" in line.getMessage()]
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+@pytest.mark.parametrize("continuations", [True, False])
+@pytest.mark.parametrize(("voice", "told"), [("meher", True), ("rhea", False)])
+@in_virtual_time
+async def test_the_words_of_meher_on_pro_have_the_times_that_the_service_tells(
+    stage: MakeStage, language: str, continuations: bool, voice: str, told: bool
+) -> None:
+    """The emulator's tone has 50 ms for each character, which is not what an estimate takes a number for."""
+    words = ["It", "costs", "$1,000,000", "now."]
+    plugin = {"model": PRO, "voice_id": voice, "language": language, "continuations": continuations}
+    async with stage(plugin | {"word_timestamps": True}) as s:
+        heard: list[tuple[str, float]] = []
+        all_heard = asyncio.Event()
+
+        def hear(event: dict[str, str]) -> None:
+            heard.append((event["word"].strip(), asyncio.get_running_loop().time()))
+            if len(heard) == len(words):
+                all_heard.set()
+
+        s.tts.on("word_spoken", hear)
+        await s.tts.synthesize(" ".join(words))
+        await all_heard.wait()
+        assert [word for word, _ in heard] == words
+        began = s.track.arrivals[0][0]
+        starts = [sum(map(len, words[:index])) * 0.05 for index in range(len(words))]
+        worst = max(abs(at - began - start) for (_, at), start in zip(heard, starts, strict=True))
+        assert (worst < 0.06) is told, worst
 
 
 async def test_what_has_no_id_is_no_voice() -> None:
@@ -168,6 +330,26 @@ async def test_the_example_prints_a_table() -> None:
     ]
 
 
+def test_the_example_shows_the_voices_of_one_model(
+    example: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SMALLEST_API_KEY", raising=False)
+    assert example.main(["--model", PRO, "--language", "hindi"]) == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [ANNOUNCEMENT]
+    assert [line.split()[0] for line in out.splitlines()] == ["id", "aviraj", "meher", "rhea", "zariya"]
+
+
+def test_a_model_that_there_is_not_is_told_in_one_line(
+    example: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SMALLEST_API_KEY", "sk_test")
+    assert example.main(["--model", "thunder"]) == 1
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert (out, line.startswith("voices.py: model must be one of "), "'thunder'" in line) == ("", True, True)
+
+
 @pytest.mark.slow
 async def test_the_example_shows_the_voices_of_one_language() -> None:
     exit_code, lines, _ = await show("--language", "Hindi")
@@ -217,7 +399,7 @@ def test_what_the_service_refuses_is_told_in_one_line(
 def test_an_empty_list_is_told(
     example: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def none() -> list[Voice]:
+    async def none(_model: str | None) -> list[Voice]:
         return []
 
     monkeypatch.setattr(example, "voices", none)

@@ -6,7 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-__all__ = ["MODELS", "PRO_VOICES", "SAMPLE_RATES", "Model", "SmallestAIModel", "resolve"]
+__all__ = [
+    "MODELS",
+    "PRO_ENGLISH_VOICES",
+    "PRO_INDIAN_VOICES",
+    "PRO_VOICES",
+    "SAMPLE_RATES",
+    "STANDARD_VOICES",
+    "Model",
+    "SmallestAIModel",
+    "resolve",
+]
 
 SmallestAIModel = Literal[
     "lightning",
@@ -26,17 +36,26 @@ SAMPLE_RATES = (8000, 16000, 24000, 44100)
 VOICE_LIST = "/lightning-v3.1/get_voices"
 """Path of the list of the standard voices."""
 
+PRO_VOICE_LIST = "/lightning-v3.1-pro/get_voices"
+"""Path of the list of the Pro catalogue's voices."""
+
 STANDARD_VOICE = "magnus"
 PRO_VOICE = "meher"
 LIVE_VOICE = "brannock"
 
-PRO_VOICES = frozenset(
-    {
-        *("rhea", "zariya", "meher", "aviraj", "vyom"),  # Indian
-        *("sophie", "ellie", "sam", "henry"),  # British
-        *("kaitlyn", "savannah", "blake", "austin"),  # American
-    }
+STANDARD_VOICES = frozenset({"magnus", "devansh", "kartik", "maithili", "liam", "avery"})
+"""What is known of the voices of ``lightning-v3.1`` and ``lightning_v3.1``."""
+
+PRO_INDIAN_VOICES = ("meher", "rhea", "aviraj", "zariya", "vyom")
+"""Voices of the Pro catalogue for Hindi and for Indian English."""
+
+PRO_ENGLISH_VOICES = (
+    *("blake", "kaitlyn", "austin", "savannah"),  # American
+    *("sophie", "henry", "ellie", "sam"),  # British
 )
+"""Voices of the Pro catalogue for English alone."""
+
+PRO_VOICES = frozenset({*PRO_INDIAN_VOICES, *PRO_ENGLISH_VOICES})
 """What is known of the Pro catalogue. It has more, so no voice is refused for not being in here."""
 
 
@@ -99,8 +118,17 @@ def _live(model: str) -> Model:
 
 
 def _unified(model: str, successor: str | None = None) -> Model:
-    voice = PRO_VOICE if "_pro" in model else STANDARD_VOICE
-    return Model(model, model, "/tts/live", "/tts/live", sse=True, default_voice=voice, successor=successor)
+    pro = "_pro" in model
+    return Model(
+        model,
+        model,
+        "/tts/live",
+        "/tts/live",
+        sse=True,
+        default_voice=PRO_VOICE if pro else STANDARD_VOICE,
+        successor=successor,
+        voice_list=PRO_VOICE_LIST if pro else VOICE_LIST,
+    )
 
 
 _UP_TO_24_KHZ = (8000, 16000, 24000)  # the vendor documents at most 24000 Hz for its three older models

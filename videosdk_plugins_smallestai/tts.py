@@ -34,7 +34,7 @@ from .transport.session import DEFAULT_URL, Session, find_base_url, find_key
 from .transport.session_keeper import SessionKeeper
 from .transport.succession import Succession
 from .transport.voice_list import list_voices
-from .voices import Voice
+from .voices import Voice, advice
 from .words.reply_words import ReplyWords
 
 __all__ = ["SmallestAITTS"]
@@ -188,6 +188,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             expire_content=expire_content,
         )
         self._succession = Succession(self._log)
+        self._advised: set[tuple[str, str, str | None]] = set()
 
         super().__init__(sample_rate=sample_rate, num_channels=1, word_timestamps=word_timestamps)
         self.audio_track: Any = None
@@ -453,16 +454,21 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             if inspect.isawaitable(result):
                 await result
 
-    async def voices(self) -> list[Voice]:
-        """The service's standard voices, with Lightning v4 those of its catalogue.
+    async def voices(self, model: SmallestAIModel | str | None = None) -> list[Voice]:
+        """The voices that the service lists for a model, cloned ones too where it lists them.
 
-        Pro and cloned voices may be missing, and can be used all the same.
+        Some may be missing, and can be used all the same.
+
+        Args:
+            model: A model id; ``None`` for that of this object. The three oldest models get the standard voices.
 
         Raises:
             SmallestAIError: The service does not tell. Nothing is emitted: no reply has failed.
+            ValueError: There is no such model; the message says what is accepted.
         """
         self._settle()
-        return await list_voices(self._session, models.resolve(self.model).voice_list, self.timing)
+        asked = models.resolve(self.model if model is None else model)
+        return await list_voices(self._session, asked.voice_list, self.timing)
 
     async def aclose(self) -> None:
         """End replies in progress and close all connections. May be called again; a later reply opens new ones."""
@@ -512,9 +518,20 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._spoken += 1
         route = factory.asked_route(settings)
         reply_id = f"{self._id}-{self._spoken}"
-        return self._log.bind(
+        log = self._log.bind(
             reply_id, reply_id=reply_id, model=route.model, voice_id=route.voice_id, route=route.path
         )
+        self._advise(settings, log)
+        return log
+
+    def _advise(self, settings: Settings, log: Log) -> None:
+        """Warn once of a voice that is known not to fit. Where a successor speaks, that has its own warning."""
+        pairing = (settings.model, settings.voice_id, settings.language)
+        if pairing in self._advised or self._succession.speaks_for(settings.model) != settings.model:
+            return
+        if (told := advice(*pairing)) is not None:
+            self._advised.add(pairing)
+            log.warning("%s", told)
 
     def _reply_text(self, text: Any, settings: Settings) -> ReplyText:
         return ReplyText(
