@@ -6,6 +6,7 @@ import array
 import asyncio
 import base64
 import importlib.util
+import json
 import io
 import math
 import os
@@ -111,6 +112,21 @@ async def test_the_second_voice_goes_on_where_the_first_fails(tmp_path: Path) ->
     assert failed.startswith("The first voice failed: ")
     assert spoke.startswith("The second went on. fallback.wav: first audio after ")
     check_speech(tmp_path / "fallback.wav", rate=24000, seconds=(4, 10))
+
+
+async def test_the_figures_of_ten_replies_are_shown_and_written_as_spans(tmp_path: Path) -> None:
+    exit_code, out, err = await run(tmp_path, "metrics.py")
+    assert (exit_code, err) == (0, [ANNOUNCEMENT])
+    heading, *rows, summary = out
+    assert summary == "spans.jsonl: 10 spans"
+    table = [dict(zip(["number", *heading.split()], row.split(), strict=True)) for row in rows]
+    assert [row["number"] for row in table] == [str(number) for number in range(1, 11)]
+    assert [row["cancelled"] for row in table] == ["False"] * 6 + ["True"] + ["False"] * 3
+    assert [row["resumes"] for row in table] == ["0"] * 7 + ["1"] + ["0"] * 2
+    spans = [json.loads(line) for line in (tmp_path / "spans.jsonl").read_text().splitlines()]
+    assert {span["name"] for span in spans} == {"tts.reply"}
+    assert [span["attributes"]["resumes"] for span in spans] == [0] * 7 + [1] + [0] * 2
+    assert all(span["attributes"]["voice_id"] == "magnus" for span in spans)
 
 
 @pytest.mark.parametrize("pace", [0.0, 0.2], ids=["at once", "slowly"])
