@@ -6,8 +6,8 @@ import array
 import asyncio
 import base64
 import importlib.util
-import json
 import io
+import json
 import math
 import os
 import re
