@@ -10,7 +10,7 @@ __all__ = ["SpeechWriter"]
 
 _NO_SPACE_BEFORE = frozenset(SPACED_SENTENCE + WIDE_SENTENCE + SPACED_CLAUSE + OTHER_CLAUSE + ")]}") | WIDE_CLAUSE
 _NO_SPACE_AFTER = frozenset("([{“‘«¿¡")
-_NUMBERED = re.compile(r"(?:\d{1,9}|[A-Za-z])[.)]\s|\d{1,9}、")  # `1. eggs`, `b) milk`
+_NUMBERED = re.compile(r"\s*(?:\(?(?:\d{1,9}|[A-Za-z])[.)]\s|\d{1,9}、)")  # `1. eggs`, `b) milk`
 _STOPS = ((re.compile("[\u0900-\u09ff\u0a00-\u0a7f]"), "।"), (re.compile("[\u3040-\u30ff\u3400-\u9fff]"), "。"))
 _LONGEST_LINE = 400  # characters of a line that are kept: its beginning and its end are looked at
 
@@ -110,10 +110,10 @@ class SpeechWriter:
             return self._space
         if not self._line or self._line[-1].isspace() or self._line[-1] in _NO_SPACE_AFTER:
             return ""
-        if self._pause:
-            return " " if ends_sentence(self._line) else ", "
         if first in _NO_SPACE_BEFORE:
             return ""
+        if self._pause:
+            return " " if ends_sentence(self._line) else ", "
         if self._apart and self._line[-1].isalnum() and first.isupper():
             return ", "  # an emoji often stands in a full stop's place
         return " " if self._space or (self._apart and first.isalnum()) else ""
