@@ -390,6 +390,33 @@ async def test_the_service_is_sent_what_the_chosen_filter_leaves(speaker: Any, c
     assert (figures["requests"], figures["characters"]) == (len(requests), sum(map(len, requests)))
 
 
+async def test_what_the_model_of_an_interrupted_reply_still_writes_is_not_in_the_next(speaker: Any) -> None:
+    told: list[dict[str, Any]] = []
+    done, written = asyncio.Event(), asyncio.Event()
+
+    def note(message: dict[str, Any] | bytes) -> None:
+        if isinstance(message, dict):
+            told.append(message)
+            {"done": done, "text": written}.get(message["type"], asyncio.Event()).set()
+
+    asked = {"model": "lightning_v3.1", "voice": "magnus", "language": "en", "speed": 1, "sample_rate": 24000}
+    asked |= {"transport": "websocket", "filter": "speech"}
+    async with WavesEmulator(voice="tone") as waves:
+        one = speaker.Speaker({"api_key": "sk_test", "base_url": waves.base_url}, note)
+        async with asyncio.timeout(LIMIT):
+            await one.speak(speaker.Wish.of(asked | {"text": "Old words. " * 40, "pace": 0.02}))
+            await written.wait()
+            await one.interrupt()
+            done.clear()
+            told.clear()
+            await one.speak(speaker.Wish.of(asked | {"text": "The new one is this.", "pace": 0.1}))
+            await done.wait()
+        await one.aclose()
+    assert "".join(message["text"] for message in told if message["type"] == "text") == "The new one is this."
+    rows = [message for message in told if message["type"] == "rows"][-1]["rows"]
+    assert [row["written"] for row in rows] == ["The new one is this."]
+
+
 async def test_a_port_that_cannot_be_is_told() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(PLAYGROUND), "--port", "99999"), stderr=asyncio.subprocess.PIPE
