@@ -207,7 +207,7 @@ async def test_who_interrupts_at_once_hears_nothing_and_the_last_of_quick_replie
         await page.evaluate("speak(); send({ type: 'interrupt' })")
         await status(page, "Interrupted.")
         await page.locator("#interrupt:disabled").wait_for()
-        assert await number(page, "Received") == "–"
+        assert await number(page, "Spoken") in ("–", "0.00 s")
         await page.evaluate("speak(); speak(); document.getElementById('text').value = 'The last one.'; speak()")
         await page.locator("#words", has_text="The last one.").wait_for(timeout=1000 * LIMIT)
         await status(page, "Done: every sample was heard.")
@@ -257,6 +257,28 @@ async def test_a_page_that_is_closed_in_mid_reply_leaves_the_other_one_alone() -
 
 
 @browser_test
+async def test_what_was_written_filtered_sent_and_heard_is_shown_in_rows() -> None:
+    async with open_page() as page:
+        await page.select_option("#example", "marked")
+        for chosen, filtered in [("speech", "£1,500"), ("framework", "one thousand five hundred dollars")]:
+            await page.select_option("#filter", chosen)
+            await page.click("#speak")
+            await status(page, "Speaking")
+            await status(page, "Done: every sample was heard.")
+            await page.locator("#words .spoken", has_text="right?").wait_for(timeout=1000 * LIMIT)
+            rows = [await row.locator("td").all_inner_texts() for row in await page.locator("#view tbody tr").all()]
+            (total,) = [row for row in rows if "**£1,500**" in row[0]]
+            assert filtered in total[1]
+            assert filtered in total[2]
+            assert "**" not in "".join(total[1:])
+            for written, left, sent, heard in rows:
+                assert written
+                assert left
+                assert heard.split() == sent.split()
+            assert await number(page, "Segments") == str(len(rows))
+
+
+@browser_test
 async def test_what_is_refused_is_told() -> None:
     async with open_page() as page:
         await page.fill("#voice", "nobody")
@@ -266,7 +288,7 @@ async def test_what_is_refused_is_told() -> None:
 
 
 @browser_test
-async def test_a_picture_can_be_taken_while_it_speaks(tmp_path: Path) -> None:
+async def test_a_picture_can_be_taken_of_a_reply(tmp_path: Path) -> None:
     """The README's was made by it: ``PLAYGROUND_PICTURE=examples/playground/screenshot.png pytest -m slow``."""
     path = Path(os.environ.get("PLAYGROUND_PICTURE", tmp_path / "playground.png"))
     async with open_page() as page:
@@ -276,7 +298,8 @@ async def test_a_picture_can_be_taken_while_it_speaks(tmp_path: Path) -> None:
         await page.locator("#pace").fill("25")  # about as fast as a language model
         await page.click("text=Drop")
         await page.click("#speak")
-        await page.locator("#words .spoken", has_text="seat").wait_for(timeout=1000 * LIMIT)
+        await status(page, "Done: every sample was heard.")
+        await page.locator("#words .spoken", has_text="window").wait_for(timeout=1000 * LIMIT)
         await page.screenshot(path=path, full_page=True)
         assert await number(page, "Resumed") == "1 time"
     with Image.open(path) as picture:
@@ -299,7 +322,7 @@ def speaker(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The playground's module of that name."""
     monkeypatch.syspath_prepend(str(PLAYGROUND))
     yield importlib.import_module("speaker")
-    for name in ("speaker", "wire"):
+    for name in ("alignment", "speaker", "wire"):
         sys.modules.pop(name, None)
 
 
@@ -320,6 +343,7 @@ async def test_the_service_is_asked_for_what_was_chosen_and_no_connection_is_lef
         await one.prewarm()
         for model, voice, language, rate, transport, speed in chosen:
             asked = {"model": model, "voice": voice, "language": language, "sample_rate": rate, "pace": 0}
+            asked["filter"] = "none"
             await one.speak(speaker.Wish.of(asked | {"text": "Hello.", "speed": speed, "transport": transport}))
             async with asyncio.timeout(LIMIT):
                 assert await done.get() == ""
@@ -328,6 +352,69 @@ async def test_the_service_is_asked_for_what_was_chosen_and_no_connection_is_lef
             assert (request.body["sample_rate"], request.body["speed"]) == (rate, speed)
         await one.aclose()
         assert [connection.closed for connection in waves.connections].count(None) == 0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sent"),
+    [
+        ("speech", "Your total is £1,500, due now. Run git push now."),
+        ("framework", "Your total is one thousand five hundred dollars, due now 🎉. Run now."),
+        ("none", "Your total is **£1,500**, due now 🎉. Run `git push` now."),
+    ],
+)
+async def test_the_service_is_sent_what_the_chosen_filter_leaves(speaker: Any, chosen: str, sent: str) -> None:
+    told: list[dict[str, Any]] = []
+    done = asyncio.Event()
+
+    def note(message: dict[str, Any] | bytes) -> None:
+        if isinstance(message, dict):
+            told.append(message)
+            if message["type"] == "done":
+                done.set()
+
+    text = "Your total is **£1,500**, due now 🎉. Run `git push` now."
+    asked = {"text": text, "model": "lightning_v3.1", "voice": "magnus", "language": "en", "speed": 1, "pace": 0}
+    asked |= {"sample_rate": 24000, "transport": "websocket", "filter": chosen}
+    async with WavesEmulator(voice="tone") as waves:
+        one = speaker.Speaker({"api_key": "sk_test", "base_url": waves.base_url}, note)
+        await one.speak(speaker.Wish.of(asked))
+        async with asyncio.timeout(LIMIT):
+            await done.wait()
+        await one.aclose()
+        requests = [request.body["text"] for request in waves.requests]
+    rows = [message for message in told if message["type"] == "rows"][-1]["rows"]
+    assert [row["sent"] for row in rows] == requests
+    assert " ".join(row["written"] for row in rows) == text
+    assert " ".join(" ".join(requests).split()) == sent
+    (figures,) = [message["figures"] for message in told if message["type"] == "metrics"]
+    assert (figures["requests"], figures["characters"]) == (len(requests), sum(map(len, requests)))
+
+
+async def test_what_the_model_of_an_interrupted_reply_still_writes_is_not_in_the_next(speaker: Any) -> None:
+    told: list[dict[str, Any]] = []
+    done, written = asyncio.Event(), asyncio.Event()
+
+    def note(message: dict[str, Any] | bytes) -> None:
+        if isinstance(message, dict):
+            told.append(message)
+            {"done": done, "text": written}.get(message["type"], asyncio.Event()).set()
+
+    asked = {"model": "lightning_v3.1", "voice": "magnus", "language": "en", "speed": 1, "sample_rate": 24000}
+    asked |= {"transport": "websocket", "filter": "speech"}
+    async with WavesEmulator(voice="tone") as waves:
+        one = speaker.Speaker({"api_key": "sk_test", "base_url": waves.base_url}, note)
+        async with asyncio.timeout(LIMIT):
+            await one.speak(speaker.Wish.of(asked | {"text": "Old words. " * 40, "pace": 0.02}))
+            await written.wait()
+            await one.interrupt()
+            done.clear()
+            told.clear()
+            await one.speak(speaker.Wish.of(asked | {"text": "The new one is this.", "pace": 0.1}))
+            await done.wait()
+        await one.aclose()
+    assert "".join(message["text"] for message in told if message["type"] == "text") == "The new one is this."
+    rows = [message for message in told if message["type"] == "rows"][-1]["rows"]
+    assert [row["written"] for row in rows] == ["The new one is this."]
 
 
 async def test_a_port_that_cannot_be_is_told() -> None:

@@ -5,18 +5,32 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from _shared import MUST_COME, CannotSayError, Heard, told
-from videosdk.agents import CustomAudioStreamTrack
+from alignment import aligned
+from videosdk.agents import BasicTextFilter, CustomAudioStreamTrack
 from videosdk.agents.speech_generation import SpeechGeneration
 from wire import watched_session
 
-from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS, Voice
+from videosdk_plugins_smallestai import (
+    ReplyMetrics,
+    SmallestAIError,
+    SmallestAITTS,
+    SpeechTextFilter,
+    Voice,
+)
 
 Message: TypeAlias = dict[str, Any] | bytes
 """What goes to the page: an event, or a frame of PCM."""
+
+FILTERS: dict[str, Callable[[str], Any]] = {
+    "speech": lambda language: SpeechTextFilter(),
+    "framework": BasicTextFilter.for_language,  # as its Pipeline makes it
+    "none": lambda language: None,
+}
+"""What makes the filter between the model and the voice, given the language."""
 
 LONGEST = 5000
 """Characters of a text: some minutes of speech."""
@@ -30,12 +44,14 @@ class Wish:
         text: What to say.
         pace: Seconds between its tokens; 0: all at once.
         sample_rate: What the service is asked for, in Hz.
+        text_filter: A key of `FILTERS`.
         settings: Attributes of the plugin.
     """
 
     text: str
     pace: float
     sample_rate: int
+    text_filter: str
     settings: dict[str, Any]
 
     @classmethod
@@ -44,12 +60,15 @@ class Wish:
 
         Raises:
             CannotSayError: There is nothing to say, or too much.
+            ValueError: There is no such filter.
         """
         text = str(asked["text"]).strip()
         if not any(character.isalnum() for character in text):
             raise CannotSayError("There is nothing to say: type a text with a letter or a digit in it.")
         if len(text) > LONGEST:
             raise CannotSayError(f"The text has more than {LONGEST} characters: leave some out.")
+        if asked["filter"] not in FILTERS:
+            raise ValueError(f"the filter is {asked['filter']!r}, expected one of {', '.join(FILTERS)}")
         settings = {
             "model": asked["model"],
             "voice_id": asked["voice"],
@@ -57,7 +76,8 @@ class Wish:
             "speed": float(asked["speed"]),
             "enable_streaming": asked["transport"] == "websocket",
         }
-        return cls(text, max(0.0, float(asked["pace"])), int(asked["sample_rate"]), settings)
+        pace = max(0.0, float(asked["pace"]))
+        return cls(text, pace, int(asked["sample_rate"]), asked["filter"], settings)
 
 
 class NotedTrack(CustomAudioStreamTrack):  # type: ignore[misc]
@@ -95,7 +115,8 @@ class Speaker:
         self._reply: asyncio.Task[None] | None = None
         self._began = 0.0
         self._broken = self._interrupted = False
-        self._given = ""
+        self._written = self._given = ""
+        self._sent: list[str] = []
         self._asked_until = 0
         self._heard_out = asyncio.Event()
 
@@ -121,7 +142,8 @@ class Speaker:
         self._begin(wish)
 
     def _begin(self, wish: Wish) -> None:
-        self._began, self._given, self._asked_until = self._clock(), "", 0
+        self._began, self._asked_until = self._clock(), 0
+        self._written, self._given, self._sent = "", "", []
         self._broken = self._interrupted = False
         self._heard_out.clear()
         track = NotedTrack(asyncio.get_running_loop(), self._note)
@@ -142,6 +164,7 @@ class Speaker:
 
     async def aclose(self) -> None:
         """Stop, and leave nothing behind."""
+        self._interrupted = True
         if self._reply is not None:
             self._reply.cancel()
             await asyncio.wait({self._reply})
@@ -158,6 +181,7 @@ class Speaker:
         )
         tts.loop = asyncio.get_running_loop()
         tts.on("word_spoken", self._note_word)
+        tts.on("metrics", self._note_metrics)
         return tts
 
     def _make_speech(self, tts: SmallestAITTS) -> SpeechGeneration:
@@ -178,20 +202,33 @@ class Speaker:
         finally:
             saying.cancel()
             await asyncio.wait({saying})
+        self._note_rows(whole=True)
         self._note("done", error=error, audio=len(heard.audio) / 2 / track.sample_rate, gaps=heard.gaps)
 
     async def _say(self, wish: Wish) -> None:
-        await self._speech.synthesize(self._tokens(wish))
+        tokens = self._tokens(wish)
+        text_filter = FILTERS[wish.text_filter](wish.settings["language"])
+        await self._speech.synthesize(self._spoken(text_filter.filter(tokens) if text_filter else tokens))
         await self._heard_out.wait()
 
     async def _tokens(self, wish: Wish) -> AsyncIterator[str]:
-        """The text as a language model gives it."""
+        """The text as a language model gives it, until the reply is interrupted."""
+        began = self._began
         for number, token in enumerate(re.findall(r"\s*\S+", wish.text)):
             if number:
                 await asyncio.sleep(wish.pace)
-            self._given += token
+            if self._interrupted or self._began != began:
+                return  # a filter may read on
+            self._written += token
             self._note("text", text=token)
             yield token
+
+    async def _spoken(self, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+        """What the filter lets through, for the voice."""
+        async for piece in pieces:
+            self._given += piece
+            self._note("filtered", text=piece)
+            yield piece
 
     async def _listen(self, track: NotedTrack, heard: Heard, saying: asyncio.Task[None]) -> None:
         """Play the track in real time, as a room does, until the reply and its last frame are over."""
@@ -213,8 +250,15 @@ class Speaker:
                 self._note("heard", seconds=len(heard.audio) / 2 / track.sample_rate - heard.gap_seconds)
 
     def _note_request(self, text: str) -> None:
-        self._note("request", text=text, again=not self._is_new(text) or self._broken)
+        again = not self._is_new(text) or self._broken
         self._broken = False
+        self._note("request", text=text, again=again)
+        if not again:
+            self._sent.append(text)
+            self._note_rows(whole=False)
+
+    def _note_rows(self, *, whole: bool) -> None:
+        self._note("rows", rows=aligned(self._written, self._given, self._sent, whole=whole))
 
     def _is_new(self, text: str) -> bool:
         """Whether a request goes on in the text, which may say the same twice, rather than asks for it again."""
@@ -231,6 +275,9 @@ class Speaker:
 
     def _note_word(self, event: dict[str, str]) -> None:
         self._note("word", word=event["word"], cumulative_text=event["cumulative_text"])
+
+    def _note_metrics(self, figures: ReplyMetrics) -> None:
+        self._note("metrics", figures=asdict(figures))
 
     def _note(self, kind: str, **details: Any) -> None:
         """Tell the page what has happened, and when: in seconds since the reply began."""
