@@ -160,6 +160,7 @@ async def test_a_connection_that_is_ready_the_moment_all_is_closed_is_closed_too
         assert [socket.closed for socket in sockets] == [True, True]
 
 
+@pytest.mark.slow
 @every_route
 async def test_a_reply_leaves_nothing_for_the_garbage_collector(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route]) as s:
@@ -181,6 +182,7 @@ async def test_a_reply_leaves_nothing_for_the_garbage_collector(stage: MakeStage
         assert not ours
 
 
+@pytest.mark.slow
 @every_route
 @pytest.mark.parametrize("before", [[], ["This was taken before."]], ids=["at once", "after a sentence"])
 async def test_a_text_whose_source_is_cancelled_ends_there_as_its_caller_would_see(
@@ -203,6 +205,7 @@ async def test_a_text_whose_source_is_cancelled_ends_there_as_its_caller_would_s
         assert s.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # who leaves without closing leaves sockets
 @pytest.mark.parametrize("closed", [True, False], ids=["closed between", "left behind"])
 @pytest.mark.parametrize("route", ["websocket", "http", "continuations"])

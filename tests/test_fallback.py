@@ -380,6 +380,7 @@ async def test_a_plain_text_is_spoken_whole_too(route: str) -> None:
 # A voice of another make fails
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", [0.0, 0.3])
 @pytest.mark.parametrize("speaks", [0, 2, 4])
 @pytest.mark.parametrize("how", ["raise", "emit", "emit and raise", "emit and hang"])
@@ -403,6 +404,7 @@ async def test_of_a_voice_that_speaks_item_by_item_the_next_repeats_only_the_one
         assert now() - began < 0.1 * len(PARTS) + SOON
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", [0.0, 0.05, 0.3], ids=["at once", "quickly", "slowly"])
 @pytest.mark.parametrize("ahead", [pytest.param(1, marks=pytest.mark.slow), 3, None])
 @pytest.mark.parametrize("speaks", [0, 2, 4])
@@ -749,6 +751,7 @@ async def test_without_a_track_no_voice_is_blamed() -> None:
 # Barge-in
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "after",
     [0.0, 0.02, 0.3, 0.75, 1.05, 1.4]

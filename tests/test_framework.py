@@ -415,6 +415,7 @@ async def test_the_error_names_what_the_backup_does_not_get(stage: MakeStage, ro
         assert " ".join([caught.value.unspoken, *left]) == " ".join(PARTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["websocket", "continuations"])
 async def test_idle_closes_do_not_make_it_switch(stage: MakeStage, route: str) -> None:
     async with stage(ROUTES[route], **QUICK) as s, with_a_backup(s) as safety:

@@ -120,6 +120,7 @@ async def test_a_break_in_mid_sentence_is_not_heard(stage: MakeStage, route: str
         assert sum(s.track.gaps) < SOME_GAP
 
 
+@pytest.mark.slow
 @every_kind
 @in_virtual_time
 async def test_after_a_barge_in_the_next_reply_is_heard_at_once_and_whole(

@@ -33,6 +33,7 @@ async def test_a_callers_session_that_was_closed_is_an_error_that_says_so(stage:
         assert len(s.errors) == 1
 
 
+@pytest.mark.slow
 @every_route
 async def test_a_session_that_raises_for_a_status_changes_no_error(stage: MakeStage, route: str) -> None:
     passing = [Refuse(503), Refuse(503)]

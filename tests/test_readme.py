@@ -45,6 +45,7 @@ def the_agents_tests() -> list[str]:
     return re.findall(r"async def (test_\w+)", block("import call"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", the_agents_tests())
 async def test_the_readmes_tests_of_its_agent_pass(folder: Path, waves_emulator: WavesEmulator, name: str) -> None:
     names: dict[str, Any] = {}

@@ -123,6 +123,7 @@ async def test_with_a_tts_hook_the_transcript_grows_in_step_too(stage: MakeStage
         assert_in_step(told, TEXT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["relative", pytest.param("absolute", marks=pytest.mark.slow), None])
 @every_websocket
 async def test_words_are_told_once_each_whatever_their_times_count_from_and_whatever_breaks(
@@ -148,6 +149,7 @@ async def test_words_are_told_once_each_whatever_their_times_count_from_and_what
         assert [event["cumulative_text"] for event in told] == growing(TEXT)
 
 
+@pytest.mark.slow
 @every_route
 @pytest.mark.parametrize("voice_id", ["magnus", "voice_of_somebody"])
 async def test_every_voice_has_words(stage: MakeStage, route: str, voice_id: str) -> None:

@@ -227,7 +227,7 @@ def check_the_gaps(one: Turn, reply: Reply) -> None:
 @pytest.mark.parametrize(
     "route",
     [
-        "continuations",
+        pytest.param("continuations", marks=pytest.mark.slow),
         pytest.param("websocket", marks=pytest.mark.slow),
         pytest.param("http", marks=pytest.mark.slow),
     ],

@@ -74,6 +74,7 @@ async def test_of_all_questions_exactly_one_differs(name: str, reading: str) -> 
     assert {row.name for row in rows if row.verdict == "unknown"} <= {"context_slot", "second_request"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "route", [pytest.param(route, marks=[pytest.mark.slow] if route in LATER else []) for route in ROUTES]
 )

@@ -243,6 +243,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_little_is_held_back_of_a_long_text(piece: str) -> None:
     text = SpokenText()

@@ -384,6 +384,7 @@ async def test_opening_that_hangs_is_given_up() -> None:
 # Everything at once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @every_route
 @in_virtual_time
