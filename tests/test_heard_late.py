@@ -266,6 +266,7 @@ async def test_a_stream_that_is_cancelled_is_not_heard_in_the_live_reply(
         assert s.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nameless", [NoIds(chunks=(0,)), NoIds(complete=True)], ids=["chunk", "complete"])
 @pytest.mark.parametrize("complete", [0.0, 4.0, None], ids=["at once", "late", "never"])
 @every_websocket

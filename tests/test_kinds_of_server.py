@@ -100,6 +100,7 @@ async def test_seven_segments_are_heard_whole_and_without_a_gap(
         assert now() - s.track.ends_at < gaps_on(route, server), "the end is known before it is heard"
 
 
+@pytest.mark.slow
 @every_kind
 @in_virtual_time
 async def test_a_break_in_mid_sentence_is_not_heard(stage: MakeStage, route: str, server: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -79,6 +80,23 @@ async def test_a_dead_service_is_known_before_any_text_is_taken(stage: MakeStage
         assert len(s.errors) == 1
 
 
+@in_virtual_time
+async def test_a_gateway_that_answers_no_head_costs_no_reply(
+    monkeypatch: pytest.MonkeyPatch, stage: MakeStage
+) -> None:
+    async with stage(ROUTES["http"]) as s:
+
+        async def never(*_: object, **__: object) -> None:
+            raise aiohttp.SocketTimeoutError("no answer")
+
+        async with aiohttp.ClientSession() as session:
+            monkeypatch.setattr(session, "_request", _unless_head(session._request, never))
+            s.tts._session._callers_session = session
+            await s.tts.synthesize("Hello there.")
+        assert_same(s.track.speech, tone("Hello there."))
+        assert s.errors == []
+
+
 @every_http
 @in_virtual_time
 async def test_a_failed_prewarm_over_http_is_a_warning(
@@ -126,3 +144,10 @@ async def test_a_reply_is_one_line_at_debug_and_none_above(
     [ours] = [record for record in caplog.records if "7 segments" in record.getMessage()]
     assert ours.levelname == "DEBUG"
     assert not [r for r in caplog.records if r.name.startswith("videosdk_plugins") and r.levelno > 10]
+
+
+def _unless_head(request: Any, other: Any) -> Any:
+    async def choose(method: str, *args: Any, **kwargs: Any) -> Any:
+        return await (other if method == "HEAD" else request)(method, *args, **kwargs)
+
+    return choose

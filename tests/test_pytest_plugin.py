@@ -48,6 +48,7 @@ def run(users: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "mark"), [pytest.param("auto", "", marks=pytest.mark.slow), ("strict", "@pytest.mark.asyncio")]
 )

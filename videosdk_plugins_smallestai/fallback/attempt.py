@@ -246,7 +246,7 @@ class Attempt:
         now = self._loop.time()
         if self._reply.stopped or self.failure is not None:
             return max(self._told_to_end_at, self._heard_at) + self._timing.fallback_grace - now
-        if self._reader.waiting or not self._given:
+        if self._reader.waiting:
             return self._timing.fallback_silence
         # Some wait until what they have brought has been heard.
         return max(self._given_at, self._playhead.heard_until) + self._timing.fallback_silence - now

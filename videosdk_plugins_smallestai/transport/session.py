@@ -148,18 +148,21 @@ class Session:
             Why the service is not there. What is wrong with a connection that was made is for the POST to find out.
         """
         try:
-            async with (
-                asyncio.timeout(self._timing.connect),
-                self.client().head(
-                    self.base_url,
-                    proxy=self.proxy(self.base_url),
-                    raise_for_status=False,
-                    allow_redirects=False,
-                ) as response,
-            ):
+            async with self.client().head(
+                self.base_url,
+                proxy=self.proxy(self.base_url),
+                timeout=aiohttp.ClientTimeout(sock_connect=self._timing.connect, sock_read=self._timing.pong),
+                raise_for_status=False,
+                allow_redirects=False,
+            ) as response:
                 await response.read()
-        except TimeoutError:
+        except aiohttp.ConnectionTimeoutError:
             return APITimeoutError(f"Connecting took longer than {self._timing.connect:g} s. Check the network")
+        except (
+            TimeoutError
+        ):  # connected, but this gateway does not answer a `HEAD`: no reply is to wait for it again
+            self._answered_at = asyncio.get_running_loop().time()
+            return None
         except SmallestAIError as error:
             return error
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as failure:
