@@ -12,8 +12,8 @@ from routes import ROUTES, every_route
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
-from videosdk_plugins_smallestai import APIConnectionError, ReplyMetrics, ServerError
-from videosdk_plugins_smallestai.emulator import Break, Refuse, SpeechRequest, Stall, tone
+from videosdk_plugins_smallestai import APIConnectionError, APITimeoutError, ReplyMetrics, ServerError
+from videosdk_plugins_smallestai.emulator import Break, Mute, Refuse, SpeechRequest, Stall, tone
 
 SOON = 0.05
 """Seconds by which the server's clock and the plugin's may differ: what a socket takes."""
@@ -208,3 +208,23 @@ async def test_a_listener_that_fails_costs_nothing(stage: MakeStage) -> None:
         await s.tts.synthesize("Hello there.")
         assert_same(s.track.speech, tone("Hello there."))
         assert s.errors == []
+
+
+@in_virtual_time
+async def test_a_track_that_fails_ends_the_reply_with_its_figures(stage: MakeStage) -> None:
+    async def fail(pcm: bytes) -> None:
+        raise OSError("the room is gone")
+
+    async with stage({"word_timestamps": True}) as s:
+        told = listen(s)
+        s.track.add_new_bytes = fail  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="the room is gone"):
+            await s.tts.synthesize("Hello there.")
+        assert [figures.error for figures in told] == ["OSError"]
+
+
+@in_virtual_time
+async def test_an_error_that_no_frame_told_names_what_was_asked(stage: MakeStage) -> None:
+    async with stage(fault=lambda request: Mute()) as s:
+        with pytest.raises(APITimeoutError, match=r"model lightning-v3\.1, voice magnus, request "):
+            await s.tts.synthesize("Hello there.")

@@ -203,8 +203,12 @@ class ReplyDriver:
                         await self._play(effect)
                     else:
                         await self._carry_out(effect)
-        except Exception:
-            if not self._ended.done():
+        except Exception as error:
+            if not self._ended.done():  # such as a track that fails
+                if self._words is not None:
+                    self._words.stop()
+                self._ended.set_result(None)
+                self._tell_figures(error)
                 raise
             self._log.exception("late audio could not be played")
         finally:
@@ -232,6 +236,7 @@ class ReplyDriver:
             if (on_refused := self._callbacks[1]) is not None:
                 on_refused(effect.alone_until)
         elif isinstance(effect, fx.Emit):
+            self._name(effect.error)
             if (on_failure := self._callbacks[0]) is not None:
                 on_failure(effect.error)
         elif isinstance(effect, fx.SendsAgain):
@@ -318,6 +323,12 @@ class ReplyDriver:
             self._ended.set_exception(effect.error)
             self._ended.exception()  # retrieved, so that asyncio does not warn where `run` was cancelled
             self._tell_figures(effect.error)
+
+    def _name(self, error: SmallestAIError) -> None:
+        """Say of an error that was found here, and not by the transport, what was asked."""
+        if error.model is None:
+            error.model, error.voice_id = self._meter.route.model, self._meter.route.voice_id
+            error.request_id = error.request_id or next(reversed(self._meter.request_ids), None)
 
     def _tell_figures(self, error: BaseException | None, *, cancelled: bool = False) -> None:
         player = self._player
