@@ -84,15 +84,15 @@ async def test_a_dead_service_is_known_before_any_text_is_taken(stage: MakeStage
 async def test_a_gateway_that_answers_no_head_costs_no_reply(
     monkeypatch: pytest.MonkeyPatch, stage: MakeStage
 ) -> None:
-    async with stage(ROUTES["http"]) as s:
+    async def never(*_: object, **__: object) -> None:
+        raise aiohttp.SocketTimeoutError("no answer")
 
-        async def never(*_: object, **__: object) -> None:
-            raise aiohttp.SocketTimeoutError("no answer")
-
-        async with aiohttp.ClientSession() as session:
-            monkeypatch.setattr(session, "_request", _unless_head(session._request, never))
-            s.tts._session._callers_session = session
-            await s.tts.synthesize("Hello there.")
+    async with (
+        aiohttp.ClientSession() as session,
+        stage(ROUTES["http"] | {"http_session": session}) as s,
+    ):
+        monkeypatch.setattr(session, "_request", _unless_head(session._request, never))
+        await s.tts.synthesize("Hello there.")
         assert_same(s.track.speech, tone("Hello there."))
         assert s.errors == []
 

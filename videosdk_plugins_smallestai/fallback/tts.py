@@ -433,7 +433,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
     def _hear_error(self, index: int, message: str) -> None:
         """A voice has emitted an error: it fails in what it speaks, or, if it is the active one, at rest."""
-        running = [a for reply in self._replies for a in reply.attempts if a.index == index and a.running]
+        replies = sorted(self._replies, key=lambda reply: not reply.live)  # what is made for a cache only raises
+        running = [a for reply in replies for a in reply.attempts if a.index == index and a.running][:1]
         of_a_voice = [a for a in running if not a.text_failed and not a.stopped]
         if index in self._blamed or (running and not of_a_voice) or not (running or index == self._current_index):
             return
