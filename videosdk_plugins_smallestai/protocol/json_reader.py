@@ -24,7 +24,7 @@ def load(raw: str | bytes) -> dict[str, Any] | None:
 
 
 def _may_nest_deeply(raw: str) -> bool:
-    return any(_has_more(raw, opening, OPENINGS_LIMIT) for opening in "[{")
+    return _has_more(raw, "[", OPENINGS_LIMIT) or _has_more(raw, "{", OPENINGS_LIMIT)
 
 
 def _has_more(raw: str, character: str, limit: int) -> bool:

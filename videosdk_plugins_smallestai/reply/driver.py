@@ -193,11 +193,12 @@ class ReplyDriver:
                 if event is _FILL:
                     await self._player.finish()
                     continue
+                now = self._loop.time()
                 if isinstance(event, Audio):
-                    self._meter.heard(event.stream, event.server_id, self._loop.time())
+                    self._meter.heard(event.stream, event.server_id, now)
                 elif isinstance(event, Opened):
                     self._meter.opened(event)
-                effects = self._machine.handle(event, now=self._loop.time(), buffered=self._player.remaining)
+                effects = self._machine.handle(event, now=now, buffered=self._player.remaining)
                 for effect in effects:
                     if type(effect) is fx.Play:  # nearly all are
                         await self._play(effect)

@@ -173,9 +173,10 @@ class ReplyMachine:
             return
         new = stream.hear(event.pcm, event.server_id, step.now)
         self._watch.hear(stream)
+        streams = self._requests.streams
         line = self._requests.line
-        if line.traits.shared and not stream.joined:
-            line.habits.mixes |= any(s.id > stream.id and s.accepted for s in self._requests.streams.values())
+        if len(streams) > 1 and line.traits.shared and not stream.joined:
+            line.habits.mixes |= any(s.id > stream.id and s.accepted for s in streams.values())
         if new:
             self._hear(stream, stream.owner(event.server_id), new, step)
 

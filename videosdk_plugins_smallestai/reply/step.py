@@ -21,6 +21,8 @@ class Step:
         wake_at: When to look again at the latest, if nothing happens before.
     """
 
+    __slots__ = ("buffered", "effects", "now", "wake_at")
+
     def __init__(self, now: float, buffered: float | None) -> None:
         self.now = now
         self.buffered = buffered
