@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -24,16 +23,13 @@ from .playback.player import Player
 from .playback.sinks import QueueSink, TrackSink
 from .pronunciations import Pronunciations
 from .reply.driver import ReplyDriver
+from .reply.replies import Replies
 from .settings import OF_SESSION, Settings, check_positive, unknown_keywords
 from .text.read_ahead import ReadAhead
 from .text.segmenter import ReplyText
 from .timing import Timing
-from .transport import factory
-from .transport.keeper import Keeper
 from .transport.session import DEFAULT_URL, Session, find_base_url, find_key
-from .transport.session_keeper import SessionKeeper
-from .transport.succession import Succession
-from .transport.voice_list import list_voices
+from .transport.transports import Transports, asked_route
 from .voices import Voice, advice
 from .words.reply_words import ReplyWords
 
@@ -179,7 +175,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         check_positive("max_connection_age_sec", max_connection_age_sec)
         if not isinstance(expire_content, bool):
             raise ValueError(f"expire_content must be True or False; got {expire_content!r}")
-        self._session = Session(
+        session = Session(
             find_base_url() if base_url is _DEFAULT_URL else base_url,
             find_key(api_key),
             self.timing,
@@ -187,7 +183,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             self._log,
             expire_content=expire_content,
         )
-        self._succession = Succession(self._log)
+        self._transports = Transports(session, self.timing, max_connection_age_sec)
         self._advised: set[tuple[str, str, str | None]] = set()
 
         super().__init__(sample_rate=sample_rate, num_channels=1, word_timestamps=word_timestamps)
@@ -195,30 +191,21 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self.loop: asyncio.AbstractEventLoop | None = None
         self._first_audio_sent = False
         self._home: asyncio.AbstractEventLoop | None = None
-        self._settle_in(max_connection_age_sec)
+        self._settle_in()
 
-    def _settle_in(self, max_connection_age: float) -> None:
-        self._max_connection_age = max_connection_age
-        self._keeper = Keeper(self._session, self.timing, max_connection_age)
-        self._sessions = SessionKeeper(self._session, self.timing)
+    def _settle_in(self) -> None:
+        self._replies = Replies()
         self._renewing = False
-        self._speaking = asyncio.Lock()
-        self._replies: set[ReplyDriver] = set()
-        self._streams: set[ReplyDriver] = set()
-        self._lingering: set[ReplyDriver] = set()
         self._warming: set[asyncio.Task[None]] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
-        self._heard_until = 0.0
-        self._paused = False
-        self._run_alone_until = -math.inf
 
     def _settle(self) -> None:
         """Bind this object to the running event loop; what belonged to an earlier loop is made anew."""
         loop = asyncio.get_running_loop()
         if self._home is not loop:
             if self._home is not None:
-                self._session.forget()
-                self._settle_in(self._max_connection_age)
+                self._transports.forget()
+                self._settle_in()
             self._home = loop
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -236,7 +223,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     def _renew(self) -> None:
         self._renewing = False
         with suppress(ValueError, TypeError):  # refused when the next reply starts
-            factory.renew(self._sessions, self._settings(None, {}))
+            self._transports.renew(self._settings(None, {}))
 
     @property
     def voice_id(self) -> str:
@@ -254,10 +241,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         """What speaks, and whether it is connected; never the key."""
-        connected = "connected" if self._keeper.connected or self._sessions.connected else "not connected"
+        connected = "connected" if self._transports.connected else "not connected"
         way = f"WebSocket, {connected}" if self.enable_streaming else "HTTP"
         voice = f"model {self.model!r}, voice {self.voice_id!r}"
-        return f"<SmallestAITTS {self._id}: {voice}, {self._session.base_url}, {way}>"
+        return f"<SmallestAITTS {self._id}: {voice}, {self._transports.base_url}, {way}>"
 
     async def __aenter__(self) -> Self:
         """As the framework's, with a return type for type checkers."""
@@ -286,8 +273,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     async def _prewarm(self) -> None:
         try:
-            settings = self._settings(None, {})
-            await factory.prewarm(self._session, self._keeper, self._sessions, self._succession, settings)
+            await self._transports.prewarm(self._settings(None, {}))
         except (SmallestAIError, ValueError, TypeError) as error:
             self._log.warning("prewarm failed, the first reply will try again: %s", error)
 
@@ -329,18 +315,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         sink = TrackSink(self.audio_track)
         player = Player(sink, settings.sample_rate, on_first_audio=self._first_byte_is_next, words=words, log=log)
         reply = self._reply(reply_text, player, settings, words, log, emits_errors=True)
-        self._replies.add(reply)
-        try:
-            async with self._speaking:
-                if words is not None:
-                    words.play_after(self._heard_until)
-                await reply.run()
-        except asyncio.CancelledError:
-            reply.stop()
-            raise
-        finally:
-            self._replies.discard(reply)
-            self._keep(reply)
+        await self._replies.speak(reply)
 
     async def stream_synthesize(
         self, text_stream: AsyncIterator[str | FlushMarker], **kwargs: Any
@@ -382,37 +357,19 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         words = self._words(settings, log) if live else None
         player = Player(sink, settings.sample_rate, heard=live, words=words, log=log)
         reply = self._reply(reply_text, player, settings, words, log, emits_errors=False)
-        self._streams.add(reply)
-        running = asyncio.ensure_future(_run_into(sink, reply))
-        try:
-            while (pcm := await sink.queue.get()) is not None and not reply.stopped:
+        async with aclosing(self._replies.stream(reply, sink, live=live)) as audio:
+            async for pcm in audio:
                 yield pcm
-            await running
-        finally:
-            self._streams.discard(reply)
-            if live and running.done():
-                await reply.supersede()  # the consumer has stopped reading: late audio is only counted
-                self._keep(reply)  # its words are still to be heard
-            else:
-                reply.stop()
-                await asyncio.wait({running})
-                await reply.wait_closed()
-            if not running.cancelled():
-                running.exception()  # retrieved, so that asyncio does not warn of it
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""
-        self._paused = True
-        for reply in self._replies | self._streams | self._lingering:
-            reply.pause()
+        self._replies.pause()
         await super().pause()
 
     async def resume(self) -> None:
         """Go on after `pause`."""
         await super().resume()
-        self._paused = False
-        for reply in self._replies | self._streams | self._lingering:
-            reply.resume()
+        self._replies.resume()
 
     async def add_user_turn(self, text: str, pcm: bytes, sample_rate: int) -> None:
         """Tell the voice what the caller has said, so that it speaks its next turn in the light of it.
@@ -438,17 +395,13 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             return
         _check_user_turn(text, pcm, sample_rate)
         if pcm:
-            factory.add_user_turn(self._sessions, settings, text, bytes(pcm), sample_rate)
+            self._transports.add_user_turn(settings, text, bytes(pcm), sample_rate)
         else:
             self._log.debug("what the caller said is not sent: there is no audio of it")
 
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
-        streams = self._streams if framework.speaks_through_tts_hook() else set()
-        self._heard_until = 0.0
-        self._paused = False  # the track starts anew too
-        for reply in self._replies | self._lingering | streams:
-            reply.stop()
+        self._replies.interrupt(streams=framework.speaks_through_tts_hook())
         if hasattr(self.audio_track, "interrupt"):
             result = self.audio_track.interrupt()
             if inspect.isawaitable(result):
@@ -467,26 +420,20 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             ValueError: There is no such model; the message says what is accepted.
         """
         self._settle()
-        asked = models.resolve(self.model if model is None else model)
-        return await list_voices(self._session, asked.voice_list, self.timing)
+        return await self._transports.list_voices(models.resolve(self.model if model is None else model))
 
     async def aclose(self) -> None:
         """End replies in progress and close all connections. May be called again; a later reply opens new ones."""
         self._settle()
-        replies = self._replies | self._streams | self._lingering
+        self._replies.stop()
         warming = list(self._warming)
-        for reply in replies:
-            reply.stop()
         for task in warming:
             task.cancel()
         for text in self._texts:
             text.cancel()
-        await asyncio.gather(*(reply.wait_closed() for reply in replies))
+        await self._replies.wait_closed()
         await asyncio.gather(*warming, return_exceptions=True)
-        self._lingering.clear()
-        await self._keeper.aclose()
-        await self._sessions.aclose()
-        await self._session.aclose()
+        await self._transports.aclose()
         await super().aclose()
 
     def _settings(self, voice_id: str | None, overrides: dict[str, Any]) -> Settings:
@@ -516,7 +463,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     def _reply_log(self, settings: Settings) -> Log:
         self._spoken += 1
-        route = factory.asked_route(settings)
+        route = asked_route(settings)
         reply_id = f"{self._id}-{self._spoken}"
         log = self._log.bind(
             reply_id, reply_id=reply_id, model=route.model, voice_id=route.voice_id, route=route.path
@@ -527,7 +474,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     def _advise(self, settings: Settings, log: Log) -> None:
         """Warn once of a voice that is known not to fit. Where a successor speaks, that has its own warning."""
         pairing = (settings.model, settings.voice_id, settings.language)
-        if pairing in self._advised or self._succession.speaks_for(settings.model) != settings.model:
+        if pairing in self._advised or self._transports.succeeded(settings.model):
             return
         if (told := advice(*pairing)) is not None:
             self._advised.add(pairing)
@@ -567,66 +514,31 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         joined = player.remaining is not None
         # Nor is it said in the conversation, to which a session of Lightning v4 has one voice.
         apart = not joined or settings.of_session != self._settings(None, {}).of_session
-        reply = ReplyDriver(
+        return ReplyDriver(
             text,
-            lambda post: factory.make_transport(
-                self._session,
-                self._keeper,
-                self._sessions,
-                self._succession,
-                settings,
-                self.timing,
-                post,
-                joined=joined,
-                apart=apart,
-            ),
+            lambda post: self._transports.make(settings, post, joined=joined, apart=apart),
             player,
             rate=settings.sample_rate,
             speed=settings.speed,
             timing=self.timing,
-            route=factory.asked_route(settings),
+            route=asked_route(settings),
             log=log,
             words=words,
             on_failure=partial(self._tell_failure, log) if emits_errors else None,
-            run_alone_until=self._run_alone_until,
-            on_refused=self._make_way,
+            run_alone_until=self._replies.run_alone_until,
+            on_refused=self._replies.make_way,
             on_end=partial(self.emit, "metrics") if player.remaining is not None else None,
         )
-        if self._paused:
-            reply.pause()
-        return reply
 
     def _tell_failure(self, log: Log, error: SmallestAIError) -> None:
         log.error("a reply has failed: %s", error, extra={"request_ids": error.request_id or ""})
         self.emit("error", str(error))
 
-    def _make_way(self, run_alone_until: float) -> None:
-        """The account has refused a request: what has been played must not hold a place in it."""
-        self._run_alone_until = max(self._run_alone_until, run_alone_until)
-        for reply in self._lingering:
-            reply.give_up_late_audio()
-
     async def _first_byte_is_next(self) -> None:
-        for reply in self._lingering:
-            await reply.supersede()
+        await self._replies.supersede()
         if self._first_audio_callback is not None and not self._first_audio_sent:
             self._first_audio_sent = True
             await self._first_audio_callback()
-
-    def _keep(self, reply: ReplyDriver) -> None:
-        """Let what comes of a reply after its end still be heard: late audio, and its last words."""
-        self._lingering = {other for other in self._lingering if other.lingers}
-        if reply.lingers:
-            self._lingering.add(reply)
-        if not reply.stopped:
-            self._heard_until = reply.heard_until
-
-
-async def _run_into(sink: QueueSink, reply: ReplyDriver) -> None:
-    try:
-        await reply.run()
-    finally:
-        sink.queue.put_nowait(None)
 
 
 def _check_user_turn(text: object, pcm: object, sample_rate: object) -> None:

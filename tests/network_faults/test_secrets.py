@@ -219,7 +219,9 @@ def assert_without(shown: str, secrets: tuple[str, ...]) -> None:
 
 def assert_plugin_is_discreet(tts: SmallestAITTS) -> None:
     attributes = vars(tts) | {"audio_track": None}  # an echo may have been taken for speech
-    for shown in (str(tts), repr(tts), repr(attributes), repr(vars(tts._keeper)), repr(vars(tts._sessions))):
+    transports = vars(tts._transports)
+    kept = (repr(vars(transports["_keeper"])), repr(vars(transports["_sessions"])))
+    for shown in (str(tts), repr(tts), repr(attributes), repr(transports), *kept):
         assert_without(shown, SECRETS)
 
 

@@ -88,8 +88,11 @@ class ReplyDriver:
         self._meter = ReplyMeter(route, self._loop.time())
         self._log = log or Log()
 
-    async def run(self) -> None:
+    async def run(self, *, after: float = 0.0) -> None:
         """Speak. Returns when all audio has gone to the player's sink, or at once after `stop`.
+
+        Args:
+            after: When an earlier reply has been heard, by the loop's clock.
 
         Raises:
             SmallestAIError: Speech could not be produced. What was heard until then is an exact beginning.
@@ -98,6 +101,7 @@ class ReplyDriver:
         if self._stopped:
             return
         if self._words is not None:
+            self._words.play_after(after)
             self._words.start()
         self._inbox.put(fx.Started())
         self._work = asyncio.create_task(self._drive())
