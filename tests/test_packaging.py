@@ -18,13 +18,18 @@ from videosdk_plugins_smallestai import SmallestAITTS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-READMES = [
-    (ROOT / folder / "README.md", name)
-    for folder, name in {
-        "": "the user's",
-        "videosdk_plugins_smallestai": "the package's",
+READMES = {
+    name: ROOT / folder / "README.md"
+    for name, folder in {
+        "the user's": "",
+        "the package's": "videosdk_plugins_smallestai",
+        "the emulator's": "videosdk_plugins_smallestai/emulator",
+        "the check's": "videosdk_plugins_smallestai/check",
+        "the examples'": "examples",
+        "the comparison's": "tests/comparison",
+        "the benchmarks'": "tests/benchmarks",
     }.items()
-]
+}
 SAY = "examples/say.py 'Hello from VideoSDK. Your total is $1,299.50 at 10:30.'"
 
 SIXTEEN = {
@@ -128,9 +133,9 @@ def test_the_readme_has_the_two_commands_each_with_its_own_set_up() -> None:
     assert "-m pytest" in test
 
 
-def test_the_readmes_table_tells_the_true_defaults_of_eleven_arguments() -> None:
+def test_the_readmes_table_tells_the_true_defaults_of_ten_arguments() -> None:
     told = [(name, default) for name, default, _ in rows("Arguments")]
-    assert len(told) == 11
+    assert len(told) == 10
     for name, default in told:
         actual = constructor()[name.strip("`")].default
         shown = str(actual) if name == "`base_url`" else repr(actual).replace("'", '"')
@@ -159,18 +164,38 @@ def test_the_readmes_line_for_a_dockerfile_installs_the_wheel_of_this_version() 
     assert wheels == {f"videosdk_plugins_smallestai-{package.__version__}-py3-none-any.whl"}
 
 
-@pytest.mark.parametrize("readme", [path for path, _ in READMES], ids=[name for _, name in READMES])
-def test_what_a_readme_links_to_exists(readme: Path) -> None:
-    text = readme.read_text(encoding="utf-8")
-    headings = {
-        re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-        for line in text.splitlines()
-        if line.startswith("#")
+def headings(page: Path) -> set[str]:
+    """What a link to a part of the page can name."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    titles = [line.lstrip("# ").lower() for line in lines if line.startswith("#")]
+    return {re.sub(r"[^\w -]", "", title).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_what_a_readme_links_to_exists(readme: str) -> None:
+    page = READMES[readme]
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    for link in (link for link in links if not link.startswith("http")):
+        target, _, part = link.partition("#")
+        linked = page.parent / target if target else page
+        assert linked.exists(), link
+        assert not part or part in headings(linked), link
+
+
+def test_each_other_readme_is_linked_to_from_the_users_or_the_packages() -> None:
+    linked = {
+        (READMES[name].parent / link.partition("#")[0]).resolve()
+        for name in ("the user's", "the package's")
+        for link in re.findall(r"\]\(([^)\s]+)\)", READMES[name].read_text(encoding="utf-8"))
     }
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("http")]
-    assert links
-    for link in links:
-        assert link[1:] in headings if link.startswith("#") else (readme.parent / link).exists(), link
+    assert {page.resolve() for name, page in READMES.items() if name != "the user's"} <= linked
+
+
+def test_the_examples_readme_lists_each_example() -> None:
+    text = READMES["the examples'"].read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `([\w.]+)", text, re.MULTILINE)) - {".venv"}
+    folder = ROOT / "examples"
+    assert told == {file.name for file in folder.glob("[!_]*.py")} | {"playground"}
 
 
 def test_the_packages_readme_names_modules_and_functions_that_exist() -> None:

@@ -1,4 +1,5 @@
-"""The README's agent and its tests: in an empty folder, as a user has them, and faster in this process."""
+"""The README's agent, and its tests there and in the emulator's guide: in an empty folder, as a user has them, and
+faster in this process."""
 
 from __future__ import annotations
 
@@ -13,46 +14,56 @@ import pytest
 
 from videosdk_plugins_smallestai.emulator import WavesEmulator
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+GUIDE = ROOT / "videosdk_plugins_smallestai" / "emulator" / "README.md"
 
 
-def block(part: str) -> str:
-    """The README's Python with this in it."""
-    (code,) = (code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if part in code)
+def block(page: Path, part: str) -> str:
+    """The page's Python with this in it."""
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = (code for code in blocks if part in code)
     return code
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A user's: the agent, its tests, and the opt-in to the fixture."""
-    (tmp_path / "receptionist.py").write_text(block("class Receptionist"), encoding="utf-8")
-    (tmp_path / "test_receptionist.py").write_text(block("import call"), encoding="utf-8")
-    (tmp_path / "conftest.py").write_text(block("pytest_plugins"), encoding="utf-8")
+    (tmp_path / "receptionist.py").write_text(block(README, "class Receptionist"), encoding="utf-8")
+    (tmp_path / "test_receptionist.py").write_text(block(README, "import call"), encoding="utf-8")
+    (tmp_path / "test_service_down.py").write_text(block(GUIDE, "import call"), encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(block(GUIDE, "pytest_plugins"), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     sys.modules.pop("receptionist", None)
 
 
 @pytest.mark.slow
-def test_in_an_empty_folder_the_readmes_tests_of_its_agent_pass(folder: Path) -> None:
+def test_in_an_empty_folder_the_tests_of_the_readmes_agent_pass(folder: Path) -> None:
     command = [sys.executable, "-W", "error::ResourceWarning", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=folder, check=False, timeout=100, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
 
 
-def the_agents_tests() -> list[str]:
-    return re.findall(r"async def (test_\w+)", block("import call"))
+def the_agents_tests() -> list[tuple[Path, str]]:
+    return [
+        (page, name)
+        for page in (README, GUIDE)
+        for name in re.findall(r"async def (test_\w+)", block(page, "import call"))
+    ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", the_agents_tests())
-async def test_the_readmes_tests_of_its_agent_pass(folder: Path, waves_emulator: WavesEmulator, name: str) -> None:
+@pytest.mark.parametrize(("page", "name"), the_agents_tests(), ids=[name for _, name in the_agents_tests()])
+async def test_the_tests_of_the_readmes_agent_pass(
+    folder: Path, waves_emulator: WavesEmulator, page: Path, name: str
+) -> None:
     names: dict[str, Any] = {}
-    exec(compile((folder / "test_receptionist.py").read_text(encoding="utf-8"), "README.md", "exec"), names)
+    exec(compile(block(page, "import call"), str(page), "exec"), names)
     test = names[name]
     await (test(waves_emulator) if test.__code__.co_argcount else test())
 
 
 def test_the_readmes_agent_has_ten_lines() -> None:
-    assert len([line for line in block("class Receptionist").splitlines() if line.strip()]) == 10
+    assert len([line for line in block(README, "class Receptionist").splitlines() if line.strip()]) == 10

@@ -47,7 +47,7 @@ CASES = [
     for route in ROUTES
     for pipeline, options in PIPELINES.items()
     for name, kind in FALLBACKS.items()
-    # There nobody may read ahead, since the next voice may want the text: see the README's limits.
+    # There nobody may read ahead, since the next voice may want the text: see the package README's further limits.
     if (pipeline, name) != ("bare", "the framework's fallback")
 ]
 every_case = pytest.mark.parametrize(("route", "options", "kind"), CASES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from asked import BY_NAME
 from leaks import KEY
 
+from videosdk_plugins_smallestai import check
 from videosdk_plugins_smallestai.__main__ import main
 from videosdk_plugins_smallestai.check.probes import PROBES
 from videosdk_plugins_smallestai.check.run import characters
@@ -184,3 +186,17 @@ async def test_a_run_in_real_time_takes_less_than_a_minute(tmp_path: Path) -> No
     async with WavesEmulator(replay=tmp_path / "check.jsonl") as waves:
         code, again, _ = await run(waves.base_url, "--yes")
     assert (code, again.splitlines()[-1]) == (0, output.splitlines()[-1])
+
+
+def test_the_guide_lists_each_option(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = (Path(check.__file__).parent / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    options = set(re.findall(r"^  (--[\w-]+)", capsys.readouterr().out, re.MULTILINE))
+    assert options
+    assert set(re.findall(r"^\| `(--[\w-]+)", guide, re.MULTILINE)) == options
+
+
+def test_the_readme_tells_how_many_questions_there_are_and_what_they_cost() -> None:
+    readme = (Path(check.__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    assert f"{len(PROBES)} short questions (some {round(characters(PROBES), -1)} characters" in readme
