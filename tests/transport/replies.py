@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import aiohttp
+
 from videosdk_plugins_smallestai.settings import Settings
 from videosdk_plugins_smallestai.timing import Timing
 from videosdk_plugins_smallestai.transport.base import (
@@ -20,11 +22,8 @@ from videosdk_plugins_smallestai.transport.base import (
     ReplyTransport,
     TransportEvent,
 )
-from videosdk_plugins_smallestai.transport.factory import make_transport
-from videosdk_plugins_smallestai.transport.keeper import Keeper
 from videosdk_plugins_smallestai.transport.session import Session
-from videosdk_plugins_smallestai.transport.session_keeper import SessionKeeper
-from videosdk_plugins_smallestai.transport.succession import Succession
+from videosdk_plugins_smallestai.transport.transports import Transports
 
 E = TypeVar("E")
 
@@ -66,30 +65,25 @@ class Instance:
     key: str = "sk_test"
     timing: Timing = field(default_factory=Timing)
     max_age: float = 300.0
+    http_session: aiohttp.ClientSession | None = None
 
     def __post_init__(self) -> None:
-        self.session = Session(self.base_url, self.key, self.timing)
-        self.keeper = Keeper(self.session, self.timing, self.max_age)
-        self.sessions = SessionKeeper(self.session, self.timing)
-        self.succession = Succession()
+        self.session = Session(self.base_url, self.key, self.timing, self.http_session)
+        self.transports = Transports(self.session, self.timing, self.max_age)
         self.replies: list[Reply] = []
 
     def reply(self, route: dict[str, Any] = PLAIN, **changed: Any) -> Reply:
         """Begin a reply."""
         reply = Reply()
         spoken = settings(**(route | changed))
-        reply.transport = make_transport(
-            self.session, self.keeper, self.sessions, self.succession, spoken, self.timing, reply.post, joined=True
-        )
+        reply.transport = self.transports.make(spoken, reply.post, joined=True)
         self.replies.append(reply)
         return reply
 
     async def aclose(self) -> None:
         for reply in self.replies:
             await reply.transport.aclose()
-        await self.keeper.aclose()
-        await self.sessions.aclose()
-        await self.session.aclose()
+        await self.transports.aclose()
 
 
 @asynccontextmanager

@@ -268,8 +268,7 @@ async def test_one_session_serves_in_one_event_loop_after_another() -> None:
 @in_virtual_time
 async def test_a_session_of_the_callers_is_used_and_never_closed(route: dict[str, Any]) -> None:
     async with emulator() as waves, aiohttp.ClientSession(raise_for_status=True) as own:
-        plugin = Instance(waves.base_url)
-        plugin.session = Session(waves.base_url, KEY, Timing(), own)
+        plugin = Instance(waves.base_url, http_session=own)
         reply = plugin.reply(route)
         await reply.open()
         reply.transport.send(1, ONE, joined=False)

@@ -17,8 +17,6 @@ from videosdk_plugins_smallestai import AuthenticationError, ServerError
 from videosdk_plugins_smallestai.emulator import Break, Mute, NoAudio, Refuse, SpeechRequest, WavesEmulator, tone
 from videosdk_plugins_smallestai.timing import Timing
 from videosdk_plugins_smallestai.transport.base import Failed, Opened, OpenFailed
-from videosdk_plugins_smallestai.transport.factory import prewarm
-from videosdk_plugins_smallestai.transport.keeper import Keeper
 
 ROUTES = {"plain": PLAIN, "unified": UNIFIED, "joined": JOINED}
 every_route = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
@@ -42,7 +40,7 @@ def emulator(**changed: Any) -> WavesEmulator:
 
 
 async def warm(plugin: Instance, route: dict[str, Any] = PLAIN) -> None:
-    await prewarm(plugin.session, plugin.keeper, plugin.sessions, plugin.succession, settings(**route))
+    await plugin.transports.prewarm(settings(**route))
 
 
 async def speak(plugin: Instance, route: dict[str, Any] = PLAIN) -> None:
@@ -258,9 +256,8 @@ def test_an_instance_serves_in_one_event_loop_after_another() -> None:
             await speak(plugin)
 
     asyncio.run(speak_once())
-    plugin.session.forget()
+    plugin.transports.forget()
     plugin.replies.clear()
-    plugin.keeper = Keeper(plugin.session, plugin.timing, plugin.max_age)
 
     async def speak_again() -> None:
         await speak_once()
@@ -349,7 +346,7 @@ async def test_a_keeper_that_was_closed_ends_everything_and_serves_again() -> No
         assert first.traits.shared
         hanging.transport.open()
         await asyncio.sleep(0.1)
-        await plugin.keeper.aclose()
+        await plugin.transports.aclose()
         await hanging.transport.aclose()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         assert not [task for task in others if "videosdk_plugins_smallestai/transport" in str(task)]
@@ -363,7 +360,7 @@ async def test_a_reply_whose_keeper_is_closed_is_told_so() -> None:
         reply = plugin.reply()
         opening = asyncio.ensure_future(reply.open())
         await asyncio.sleep(0.1)
-        await plugin.keeper.aclose()
+        await plugin.transports.aclose()
         with pytest.raises(AssertionError, match="given up"):
             await opening
 

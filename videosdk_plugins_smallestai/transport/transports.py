@@ -30,13 +30,9 @@ class Transports:
         session: Where the service is. It is closed with this.
         timing: How long a connection is kept, and an answer over HTTP waited for.
         max_connection_age: Seconds after which a kept WebSocket is replaced.
-
-    Attributes:
-        base_url: Of the service.
     """
 
     def __init__(self, session: Session, timing: Timing, max_connection_age: float) -> None:
-        self.base_url = session.base_url
         self._session = session
         self._timing = timing
         self._max_connection_age = max_connection_age
@@ -46,6 +42,11 @@ class Transports:
     def _keep_anew(self) -> None:
         self._keeper = Keeper(self._session, self._timing, self._max_connection_age)
         self._sessions = SessionKeeper(self._session, self._timing)
+
+    @property
+    def base_url(self) -> str:
+        """The service's."""
+        return self._session.base_url
 
     @property
     def connected(self) -> bool:
