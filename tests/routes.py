@@ -30,6 +30,13 @@ def _parameters(names: Iterable[str]) -> list[Any]:
     return [pytest.param(name, marks=pytest.mark.slow) if name in SECONDARY else name for name in names]
 
 
+def quick_on(*quick: str, slow: Iterable[str]) -> Any:
+    """Runs a test on some routes, and in the full run on others: for tests that take their time on each."""
+    return pytest.mark.parametrize(
+        "route", [*quick, *(pytest.param(name, marks=pytest.mark.slow) for name in slow)]
+    )
+
+
 every_route = pytest.mark.parametrize("route", _parameters(ROUTES))
 every_http = pytest.mark.parametrize("route", _parameters(name for name in ROUTES if name not in WEBSOCKETS))
 every_websocket = pytest.mark.parametrize("route", _parameters(WEBSOCKETS))

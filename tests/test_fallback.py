@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from agent_session import agent_session, in_virtual_call
 from listening import FRAME_BYTES, SEVEN, RecordingTrack, assert_same, items, tokens
-from routes import ROUTES
+from routes import ROUTES, quick_on
 from staging import impatient
 from videosdk.agents import TTS, FlushMarker, Pipeline, run_tts
 from videosdk.agents.event_bus import global_event_emitter
@@ -262,8 +262,10 @@ def assert_heard(call: Call, whole: str, second: str) -> None:
 # A voice of ours fails
 
 
-@pytest.mark.parametrize("route", ["websocket", "http", "continuations", "sse"])
-@pytest.mark.parametrize("warm", [True, False], ids=["after prewarm", "from the start"])
+@quick_on("http", "continuations", slow=["websocket", "sse"])
+@pytest.mark.parametrize(
+    "warm", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["after prewarm", "from the start"]
+)
 @in_virtual_time
 async def test_over_a_service_that_is_down_the_next_voice_speaks_the_whole_text_at_once(
     route: str, warm: bool
@@ -283,7 +285,7 @@ async def test_over_a_service_that_is_down_the_next_voice_speaks_the_whole_text_
         assert call.tts.active_provider is call.tts.providers[1]
 
 
-@pytest.mark.parametrize("route", ["websocket", "http", "continuations"])
+@quick_on("http", "continuations", slow=["websocket"])
 @pytest.mark.parametrize("pace", [pytest.param(0.0, marks=pytest.mark.slow), 0.05], ids=["at once", "slowly"])
 @pytest.mark.parametrize("failing", [0, pytest.param(1, marks=pytest.mark.slow), 3])
 @in_virtual_time

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from agent_session import PROMPT, without_silence
 from listening import RecordingTrack, assert_same, items
-from routes import ROUTES, every_route, every_websocket
+from routes import ROUTES, every_route, every_websocket, quick_on
 from staging import MakeStage, Stage
 from videosdk.agents import TTS, FallbackTTS, FlushMarker, JobContext, Pipeline, RoomOptions, run_tts
 from videosdk.agents import job as framework_job
@@ -45,7 +45,7 @@ TRACKS = {
     "tee mixing": TeeMixingCustomAudioStreamTrack,
 }
 
-both_transports = pytest.mark.parametrize("route", ["websocket", "http"])
+both_transports = quick_on("websocket", slow=["http"])
 
 
 @dataclass
@@ -247,7 +247,7 @@ async def test_replies_interrupted_in_a_row_leave_nothing_for_the_last(stage: Ma
         assert s.errors == []
 
 
-@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("rate", [8000, *(pytest.param(rate, marks=pytest.mark.slow) for rate in (16000, 44100))])
 async def test_a_voice_of_another_rate_lasts_as_long_as_it_should(stage: MakeStage, rate: int) -> None:
     async with stage({"sample_rate": rate}, **QUICK) as s, room(s.tts) as listener:
         for text in ("Hello there.", "Good."):
@@ -583,7 +583,7 @@ async def test_replies_through_a_tts_hook_are_heard_whole(stage: MakeStage, rout
         assert s.errors == []
 
 
-@pytest.mark.parametrize("route", ["websocket", "http", "continuations"])
+@quick_on("continuations", slow=["websocket", "http"])
 async def test_an_interrupt_ends_a_reply_through_a_tts_hook(stage: MakeStage, route: str) -> None:
     text = "This goes on until somebody has had enough."
     async with stage(ROUTES[route], real_time_factor=1.2) as s, hooked_room(s) as listener:

@@ -10,16 +10,14 @@ from typing import Any
 import pytest
 from agent_session import PROMPT, agent_session, only_loopback
 from listening import assert_same
-from routes import ROUTES, every_route
+from routes import ROUTES, every_route, quick_on
 from staging import MakeStage
 from videosdk.agents import Pipeline, run_tts
 from videosdk.agents.audio_cache import TTSAudioCache
 
 from videosdk_plugins_smallestai.emulator import tone
 
-both_transports = pytest.mark.parametrize(
-    "route", ["websocket", "http", pytest.param("live", marks=pytest.mark.slow)]
-)
+both_transports = quick_on("websocket", slow=["http", "live"])
 
 QUICK: dict[str, Any] = {"first_audio": 0.05, "real_time_factor": 20.0}
 """The server's pace where pace is not the subject."""

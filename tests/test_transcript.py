@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from agent_session import agent_session
 from listening import RecordingTrack, tokens
-from routes import ROUTES, every_route, every_websocket
+from routes import ROUTES, WEBSOCKETS, every_route, every_websocket, quick_on
 from staging import MakeStage
 from videosdk.agents import Pipeline, run_tts
 from videosdk.agents.event_bus import global_event_emitter
@@ -74,7 +74,7 @@ def assert_in_step(told: list[Told], text: str) -> None:
     assert max(late) < NEAR + BUSY
 
 
-@every_route
+@quick_on("continuations", slow=[route for route in ROUTES if route != "continuations"])
 async def test_the_transcript_grows_in_step_with_what_is_heard(stage: MakeStage, route: str) -> None:
     plugin = ROUTES[route] | {"word_timestamps": True}
     async with stage(plugin) as s, agent_session(s.tts) as call:
@@ -85,7 +85,7 @@ async def test_the_transcript_grows_in_step_with_what_is_heard(stage: MakeStage,
             assert_in_step(told, TEXT)
 
 
-@every_websocket
+@quick_on("continuations", slow=[route for route in WEBSOCKETS if route != "continuations"])
 async def test_after_a_barge_in_the_transcript_holds_what_was_heard_and_no_more(
     stage: MakeStage, route: str
 ) -> None:
