@@ -7,19 +7,18 @@ import base64
 import io
 import json
 import wave
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .base_speaker import BaseSpeaker, Link
 from .catalogue import LIVE_MODEL
-from .channel import Channel, Lane
+from .channel import Channel
 from .delivery import SAMPLE_BYTES, deliver, sleep_until
 from .faults import Break
 from .orders import LIVE_RATE, Order, blocked_words
-from .records import Connection, Outcome
+from .records import Outcome
 from .refusals import Refusal, blocked
-from .service import Job, Service
-from .speaker import Ending, Spawn
+from .service import Job
 from .voices import Word
 
 _BOOLEANS = ("true", "false")
@@ -36,6 +35,18 @@ class _Turn:
     chunks: int = 0
     spoken: bool = False
     """Whether its last chunk has been sent, so that an `interrupt` does not concern it any more."""
+
+    def serve(self, task: asyncio.Task[None]) -> None:
+        """A task serves it."""
+        self.task = task
+
+    def count(self) -> None:
+        """A chunk was sent."""
+        self.chunks += 1
+
+    def end_audio(self) -> None:
+        """Its last chunk was sent."""
+        self.spoken = True
 
 
 @dataclass(frozen=True)
@@ -58,32 +69,15 @@ class _QueryError(Exception):
         self.message = message
 
 
-class LiveSpeaker:
-    """Takes the messages of one session and serves them.
+class LiveSpeaker(BaseSpeaker):
+    """Serves the turns of one session.
 
     Args:
-        service: What all connections share.
-        record: The connection's entry in the log.
-        channel: Where frames go.
-        spawn: Starts a task that ends with the connection.
-        end: Ends the connection.
+        link: The connection.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        record: Connection,
-        channel: Channel,
-        spawn: Spawn,
-        end: Callable[[Ending], None],
-    ) -> None:
-        self._service = service
-        self._settings = service.settings
-        self._record = record
-        self._channel = channel
-        self._spawn = spawn
-        self._end = end
-        self._lane = Lane()
+    def __init__(self, link: Link) -> None:
+        super().__init__(link)
         self._stopping = asyncio.Lock()  # no turn starts while others are being stopped
         self._turns: list[_Turn] = []
         self._query: _Query | None = None  # once a voice is attached
@@ -178,7 +172,7 @@ class LiveSpeaker:
         elif self._channel.silent or job.plan.mute:
             job.abandon()
         else:
-            turn.task = self._spawn(self._serve(turn))
+            turn.serve(self._spawn(self._serve(turn)))
 
     async def _serve(self, turn: _Turn) -> None:
         try:
@@ -186,7 +180,7 @@ class LiveSpeaker:
                 async with self._stopping:
                     await self._tell({"event": "turn_start", "turn_id": turn.id})
                 broken = await self._send_audio(turn, began)
-                turn.spoken = True
+                turn.end_audio()
                 if broken is not None:
                     self._break_off(turn, broken)
                 elif turn.job.plan.frames.instead is not None:
@@ -302,7 +296,7 @@ class _TurnSink:
     async def chunk(self, pcm: bytes) -> None:
         """Send a chunk of audio."""
         await self._channel.send(pcm)
-        self._turn.chunks += 1
+        self._turn.count()
 
 
 def _read(query: dict[str, str]) -> _Query:

@@ -4,63 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal
 
 from . import catalogue, refusals
+from .base_speaker import BaseSpeaker, Link
 from .catalogue import Model
-from .channel import Channel, JobSink, Lane
+from .channel import JobSink, Lane
 from .continuations import Context, continues, flushes
 from .delivery import deliver, sleep_until
 from .faults import Break
 from .orders import Order, check, fragment, unified_model
-from .records import Connection, Outcome
+from .records import Outcome
 from .refusals import Refusal
-from .service import Job, Service
-
-Ending: TypeAlias = Literal["client", "close", "reset", "idle", "policy"]
-"""How a connection ends: ``"client"``: it has gone; ``"idle"``: it is timed out; ``"policy"``: with code 1008; else
-as a Break."""
-
-Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+from .service import Job
 
 
-class Speaker:
-    """Takes the messages of one connection and serves them.
+class Speaker(BaseSpeaker):
+    """Serves requests, and the fragments of continuations.
 
     Args:
-        service: What all connections share.
-        record: The connection's entry in the log.
+        link: The connection.
         model: The route's model; ``None`` on the unified route, where each message names its own.
-        channel: Where frames go.
-        spawn: Starts a task that ends with the connection.
-        end: Ends the connection.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        record: Connection,
-        model: Model | None,
-        channel: Channel,
-        spawn: Spawn,
-        end: Callable[[Ending], None],
-    ) -> None:
-        self._service = service
-        self._settings = service.settings
-        self._record = record
+    def __init__(self, link: Link, model: Model | None) -> None:
+        super().__init__(link)
         self._model = model
-        self._channel = channel
-        self._spawn = spawn
-        self._end = end
-        self._lane = Lane()
         self._jobs: list[Job] = []
         self._contexts: dict[str | None, Context] = {}
         self._holding: set[Context] = set()
-        self._shared_id = service.next_id("task")
-
-    async def begin(self) -> None:
-        """Nothing is told before the first message."""
+        self._shared_id = link.service.next_id("task")
 
     async def take(self, body: dict[str, Any]) -> None:
         """Take a message from the client."""

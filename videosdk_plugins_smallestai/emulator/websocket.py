@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from . import refusals
+from .base_speaker import Ending, Link
 from .catalogue import LIVE_MODEL, Model
 from .channel import Channel
 from .faults import CloseAfter
@@ -17,7 +18,7 @@ from .live_session import LiveSpeaker
 from .records import Connection
 from .service import Service
 from .sockets import reset
-from .speaker import Ending, Speaker
+from .speaker import Speaker
 
 CLOSE_WAIT = 1.0
 """Seconds the client has to answer a close, so that a stuck one holds nothing up."""
@@ -50,11 +51,8 @@ class Socket:
         self._close_after = close_after
         self._ws = web.WebSocketResponse(autoping=False, autoclose=False, timeout=CLOSE_WAIT, compress=False)
         self._channel = Channel(self._ws, service.settings, service.next_id("ws"))
-        self._speaker: Speaker | LiveSpeaker
-        if model is LIVE_MODEL:
-            self._speaker = LiveSpeaker(service, record, self._channel, self._spawn, self.end)
-        else:
-            self._speaker = Speaker(service, record, model, self._channel, self._spawn, self.end)
+        link = Link(service, record, self._channel, self._spawn, self.end)
+        self._speaker = LiveSpeaker(link) if model is LIVE_MODEL else Speaker(link, model)
         self._running: set[asyncio.Task[None]] = set()
         self._how: Ending | None = None
         self._ended = asyncio.Event()
