@@ -622,10 +622,12 @@ async def test_a_voice_that_is_disabled_for_good_is_not_returned_to() -> None:
 async def test_a_voice_whose_latency_is_too_high_is_left_as_in_the_frameworks() -> None:
     first, second = Foreign(), Foreign()
     async with a_call(first, second, latency_threshold_ms=500, consecutive_latency_hits=2) as call:
-        await call.tts._record_latency(600)
-        await call.tts._record_latency(600)
-        await call.synthesize("One.")
-        assert second.said == ["One."]
+        for text in ("One.", "Two."):
+            await call.synthesize(text)
+            global_event_emitter.emit("COMPONENT_METRIC", {"component": "tts", "metrics": {"ttfb": 600.0}})
+            await asyncio.sleep(0.1)
+        await call.synthesize("Three.")
+        assert (first.said, second.said) == (["One.", "Two."], ["Three."])
 
 
 # All fail
@@ -906,7 +908,9 @@ async def test_words_wait_when_the_voice_changes_during_a_pause() -> None:
 
 @pytest.mark.parametrize("then", ["resume", "interrupt"])
 @in_virtual_time
-async def test_a_voice_that_failed_in_a_pause_before_it_was_heard_is_not_paused_in_its_next_reply(then: str) -> None:
+async def test_a_voice_that_failed_unheard_in_a_pause_is_not_paused_in_its_next_reply(
+    then: str,
+) -> None:
     def fault(request: SpeechRequest) -> Refuse | None:
         return None if request.number else Refuse(400)
 

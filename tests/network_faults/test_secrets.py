@@ -24,6 +24,7 @@ from tunnel import Tunnel
 from videosdk_plugins_smallestai import SmallestAIError, SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Break, Fault, Frames, Mute, NoAudio, Refuse, SpeechRequest
 from videosdk_plugins_smallestai.timing import Timing
+from videosdk_plugins_smallestai.transport.session import Session
 
 SECRETS = (KEY, KEY[:12], KEY[-12:])
 """A piece of a key is as bad."""
@@ -218,8 +219,12 @@ def assert_without(shown: str, secrets: tuple[str, ...]) -> None:
 
 
 def assert_plugin_is_discreet(tts: SmallestAITTS) -> None:
+    """As a debugger would show it: with its parts, but for the one that must have the key, and theirs."""
     attributes = vars(tts) | {"audio_track": None}  # an echo may have been taken for speech
-    for shown in (str(tts), repr(tts), repr(attributes), repr(vars(tts._keeper)), repr(vars(tts._sessions))):
+    parts = [
+        vars(part) for part in attributes.values() if hasattr(part, "__dict__") and not isinstance(part, Session)
+    ]
+    for shown in (str(tts), repr(tts), repr(attributes), *map(repr, parts)):
         assert_without(shown, SECRETS)
 
 
