@@ -210,6 +210,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
         self._heard_until = 0.0
         self._paused = False
+        self._closing = 0
         self._run_alone_until = -math.inf
 
     def _settle(self) -> None:
@@ -274,6 +275,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         A failure is logged; the next reply tries again.
         """
         self._settle()
+        if self._closing:
+            return
         if (advice := framework.advice(self)) is not None:
             self._log.warning("%s", advice)
         warming = asyncio.ensure_future(self._prewarm())  # a task of ours: `aclose` ends it
@@ -312,6 +315,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             TypeError: ``text`` or a setting is of the wrong type. No text has been taken.
         """
         self._settle()
+        if self._closing:
+            self._log.debug("a reply is not spoken: aclose is running")
+            return
         async with self._read_to_its_end(text) as reply_text:
             await self._synthesize(reply_text, voice_id, kwargs)
 
@@ -359,6 +365,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             ValueError: A setting is refused. No text has been taken.
         """
         self._settle()
+        if self._closing:
+            self._log.debug("a reply is not spoken: aclose is running")
+            return
         if not framework.speaks_through_tts_hook():
             async with aclosing(self._stream(text_stream, kwargs, live=False)) as audio:
                 async for pcm in audio:
@@ -437,6 +446,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             self._log.debug("what the caller said is not sent: model %r has no use for it", self.model)
             return
         _check_user_turn(text, pcm, sample_rate)
+        if self._closing:
+            return
         if pcm:
             factory.add_user_turn(self._sessions, settings, text, bytes(pcm), sample_rate)
         else:
@@ -471,8 +482,19 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         return await list_voices(self._session, asked.voice_list, self.timing)
 
     async def aclose(self) -> None:
-        """End replies in progress and close all connections. May be called again; a later reply opens new ones."""
+        """End replies in progress and close all connections. May be called again; a later reply opens new ones.
+
+        What is called before this has returned speaks nothing and opens none: nobody would close it.
+        """
         self._settle()
+        self._closing += 1
+        try:
+            await self._close()
+        finally:
+            self._closing -= 1
+        await super().aclose()
+
+    async def _close(self) -> None:
         replies = self._replies | self._streams | self._lingering
         warming = list(self._warming)
         for reply in replies:
@@ -487,7 +509,6 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         await self._keeper.aclose()
         await self._sessions.aclose()
         await self._session.aclose()
-        await super().aclose()
 
     def _settings(self, voice_id: str | None, overrides: dict[str, Any]) -> Settings:
         """The attributes as they are now, and what one call overrides."""

@@ -84,6 +84,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._speaking = asyncio.Lock()
         self._paused = False
         self._paused_voices: list[TTS] = []
+        self._closing = 0
         self._warmed_at: float | None = None
         self._first_audio_sent = False
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -159,6 +160,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
         A failure is logged.
         """
+        if self._closing:
+            return
         if (advice := framework.advice(self)) is not None:
             log.warning("%s", advice)
         self._warmed_at = asyncio.get_running_loop().time()
@@ -215,19 +218,29 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._log_failures("interrupting", voices, results)
 
     async def aclose(self) -> None:
-        """End replies in progress, and close all voices. May be called again; a later reply opens them anew."""
+        """End replies in progress, and close all voices. May be called again; a later reply opens them anew.
+
+        A reply that is called for before this has returned is not spoken: nobody would close its voice.
+        """
+        self._closing += 1
+        try:
+            await self._close()
+        finally:
+            self._closing -= 1
+        await TTS.aclose(self)
+
+    async def _close(self) -> None:
         for reply in {*self._replies, self._reply}:
             if reply is not None:
                 reply.stop()
         if self.latency_threshold_ms is not None:
             global_event_emitter.off("COMPONENT_METRIC", self._on_component_metric)
+        for task in self._tasks:
+            task.cancel()
         results = await asyncio.gather(*(voice.aclose() for voice in self.providers), return_exceptions=True)
         self._log_failures("closing", self.providers, results)
         for reading in self._texts:
             reading.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await TTS.aclose(self)
 
     # Replies
 
@@ -248,6 +261,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         if self.audio_track is None or not self.loop:
             log.error("audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
+            return
+        if self._closing:
             return
         if voice_id is not None:
             kwargs["voice_id"] = voice_id
@@ -272,6 +287,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         Raises:
             Exception: As `synthesize`; a failure that is raised is not emitted.
         """
+        if self._closing:
+            return
         async with self._replying(text_stream, live=framework.speaks_through_tts_hook()) as reply:
             while (attempt := await self._begin(reply, through_gate=False)) is not None:
                 raised: BaseException | None = None
