@@ -14,9 +14,10 @@ import pytest
 from listening import SEVEN, RecordingTrack, assert_same, tokens
 from routes import ROUTES, every_route
 from staging import MakeStage, Stage
+from videosdk.agents import TTS
 from virtual_sockets import in_virtual_time
 
-from videosdk_plugins_smallestai import APIConnectionError, SmallestAITTS
+from videosdk_plugins_smallestai import APIConnectionError, FallbackTTS, SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Connection, Stall, WavesEmulator, tone
 
 NAMELESS = {"echo_ids": False, "complete": 0.0}
@@ -158,6 +159,48 @@ async def test_a_connection_that_is_ready_the_moment_all_is_closed_is_closed_too
         await waves.close_connections("idle")
         await (await closing)
         assert [socket.closed for socket in sockets] == [True, True]
+
+
+@pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["alone", "fallback"])
+@pytest.mark.parametrize("heard", [0.0, 0.5])
+@every_route
+@in_virtual_time
+async def test_what_is_called_for_while_all_is_closed_opens_nothing_that_stays_open(
+    route: str, heard: float, wrapped: bool
+) -> None:
+    """As by an agent that has more to say: its next `synthesize` follows the one that `aclose` has ended."""
+    errors: list[str] = []
+    others = open_sessions()
+    async with WavesEmulator(voice="tone") as waves:
+        voice = SmallestAITTS(api_key="sk_test", base_url=waves.base_url, **ROUTES[route])
+        tts = FallbackTTS([voice]) if wrapped else voice
+        tts.loop, tts.audio_track = asyncio.get_running_loop(), (track := RecordingTrack())
+        tts.on("error", lambda message: errors.append(message))
+
+        async def talk() -> None:
+            await tts.synthesize(tokens(SEVEN))
+            await asyncio.gather(tts.synthesize("There is more."), streamed_to_nobody(tts), tts.prewarm())
+
+        talking = asyncio.ensure_future(talk())
+        await track.hears(heard)
+        await tts.aclose()
+        async with asyncio.timeout(5):
+            await talking
+        assert open_sessions() == others
+        assert not [request for request in waves.requests if "more" in request.text]
+        assert errors == []
+        await tts.synthesize("It can be used again.")
+        assert track.speech.endswith(tone("It can be used again."))
+        await tts.aclose()
+        assert open_sessions() == others
+
+
+async def streamed_to_nobody(tts: TTS) -> None:
+    assert not [pcm async for pcm in tts.stream_synthesize(tokens("There is more for a cache."))]
+
+
+def open_sessions() -> list[aiohttp.ClientSession]:
+    return [o for o in gc.get_objects() if isinstance(o, aiohttp.ClientSession) and not o.closed]
 
 
 @pytest.mark.slow

@@ -624,10 +624,12 @@ async def test_a_voice_that_is_disabled_for_good_is_not_returned_to() -> None:
 async def test_a_voice_whose_latency_is_too_high_is_left_as_in_the_frameworks() -> None:
     first, second = Foreign(), Foreign()
     async with a_call(first, second, latency_threshold_ms=500, consecutive_latency_hits=2) as call:
-        await call.tts._record_latency(600)
-        await call.tts._record_latency(600)
-        await call.synthesize("One.")
-        assert second.said == ["One."]
+        for text in ("One.", "Two."):
+            await call.synthesize(text)
+            global_event_emitter.emit("COMPONENT_METRIC", {"component": "tts", "metrics": {"ttfb": 600.0}})
+            await asyncio.sleep(0.1)
+        await call.synthesize("Three.")
+        assert (first.said, second.said) == (["One.", "Two."], ["Three."])
 
 
 # All fail
@@ -906,6 +908,30 @@ async def test_words_wait_when_the_voice_changes_during_a_pause() -> None:
             assert call.track.calls == ["pause", "resume"]
 
 
+@pytest.mark.parametrize("then", ["resume", "interrupt"])
+@in_virtual_time
+async def test_a_voice_that_failed_unheard_in_a_pause_is_not_paused_in_its_next_reply(
+    then: str,
+) -> None:
+    def fault(request: SpeechRequest) -> Refuse | None:
+        return None if request.number else Refuse(400)
+
+    async with servers({"fault": fault}, {}) as (first, second):
+        voices = [ours(waves, word_timestamps=True) for waves in (first, second)]
+        async with a_call(*voices, temporary_disable_sec=0.0) as call:
+            speaking = asyncio.ensure_future(call.synthesize(PARTS[0]))
+            await asyncio.sleep(0)
+            await call.tts.pause()
+            await speaking
+            assert said_by(second) == PARTS[0]
+            await getattr(call.tts, then)()
+            await asyncio.sleep(10)
+            call.words.clear()
+            await call.synthesize(PARTS[1])
+            assert said_by(first) == PARTS[1]
+            await call.tells(len(PARTS[1].split()))
+
+
 # Words
 
 
@@ -1102,6 +1128,27 @@ async def test_an_interrupt_spares_a_stream_that_nobody_hears() -> None:
                 await call.tts.interrupt()
             heard += pcm
         assert_same(bytes(heard), whole_frames(tone(" ".join(PARTS))))
+
+
+@in_virtual_time
+async def test_a_live_reply_that_fails_does_not_end_what_its_voice_makes_for_a_cache() -> None:
+    def fault(request: SpeechRequest) -> Refuse | None:
+        return Refuse(400) if request.text == "Hello there." else None
+
+    async with (
+        servers({"fault": fault, "real_time_factor": 1.0}, {}) as (first, second),
+        a_call(ours(first), ours(second)) as call,
+    ):
+        phrase = b""
+        async for pcm in call.tts.stream_synthesize(items([PARTS[0]])):
+            if not phrase:
+                await call.synthesize("Hello there.")
+            phrase += pcm
+        assert_same(phrase, whole_frames(tone(PARTS[0])))
+        assert said_by(first) == PARTS[0]
+        assert said_by(second) == "Hello there."
+        assert_same(call.track.speech, tone("Hello there."))
+        assert len(call.errors) == 1
 
 
 # A whole session of the framework

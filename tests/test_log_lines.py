@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from typing import Any
 
 import pytest
 from listening import SEVEN, assert_same, tokens
@@ -12,7 +14,17 @@ from staging import MakeStage
 from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import InvalidRequestError, ServerError, SmallestAITTS
-from videosdk_plugins_smallestai.emulator import Break, Fault, Refuse, SpeechRequest, Stall, tone
+from videosdk_plugins_smallestai.emulator import (
+    Break,
+    CloseAfter,
+    Connection,
+    Fault,
+    Frames,
+    Refuse,
+    SpeechRequest,
+    Stall,
+    tone,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +127,49 @@ async def test_an_error_names_the_model_the_voice_and_the_request(
             body = s.waves.requests[0].body
             assert caught.value.request_id == body.get("request_id", body.get("turn_id"))
             assert line.__dict__["request_ids"] == caught.value.request_id
+
+
+@every_websocket
+@in_virtual_time
+async def test_what_the_server_repeats_of_a_text_is_in_no_line(
+    stage: MakeStage, route: str, records: pytest.LogCaptureFixture
+) -> None:
+    text = "My diagnosis is hypochondria, Doctor."
+    another = {"event": "error", "turn_id": "another"} if route == "live" else {"external_request_id": "another"}
+    told: list[dict[str, Any]] = [
+        {"status": "warning", "message": f"slow for {text!r}"},
+        {"status": "aligned", "event": "aligned", "words": text.split()},
+        {"status": "error", "message": f"late for {text!r}", **another},
+    ]
+    async with stage(ROUTES[route], fault=lambda request: Frames(before=[*map(json.dumps, told)])) as s:
+        await s.tts.synthesize(text)
+        assert_same(s.track.speech, tone(text))
+        lines = [r.getMessage() for r in ours(records)]
+        assert not [line for line in lines if "diagnosis" in line or "hypochondria" in line]
+        assert [line for line in lines if "of the unknown kind 'aligned', with status, event, words" in line]
+        assert [line for line in lines if "the server says: slow for '…" in line]
+        if route != "live":
+            assert [line for line in lines if "of no open request: late for '…" in line]
+
+
+@every_websocket
+@in_virtual_time
+async def test_nor_of_one_that_it_repeats_when_the_reply_is_over(
+    stage: MakeStage, route: str, records: pytest.LogCaptureFixture
+) -> None:
+    text = "My diagnosis is hypochondria, Doctor."
+    told = {"status": "error", "event": "error", "message": f"out of service for {text!r}"}
+
+    def handshake(connection: Connection) -> CloseAfter | None:
+        return CloseAfter(20.0, frame=told) if connection.number == 0 else None
+
+    async with stage(ROUTES[route], handshake=handshake) as s:
+        await s.tts.synthesize(text)
+        assert_same(s.track.speech, tone(text))
+        await asyncio.sleep(30)
+        lines = [r.getMessage() for r in ours(records)]
+        assert not [line for line in lines if "diagnosis" in line or "hypochondria" in line]
+        assert [line for line in lines if "out of service for" in line] or route == "unified"  # it is closed before
 
 
 @in_virtual_time

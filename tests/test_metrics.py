@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 
 import pytest
 from listening import SEVEN, assert_same, items, tokens
-from routes import ROUTES, every_route
+from routes import ROUTES, every_http, every_route, every_websocket
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import APIConnectionError, APITimeoutError, ReplyMetrics, ServerError
-from videosdk_plugins_smallestai.emulator import Break, Mute, Refuse, SpeechRequest, Stall, tone
+from videosdk_plugins_smallestai.emulator import (
+    Break,
+    CloseAfter,
+    Connection,
+    Mute,
+    NoAudio,
+    Refuse,
+    SpeechRequest,
+    Stall,
+    tone,
+)
 
 SOON = 0.05
 """Seconds by which the server's clock and the plugin's may differ: what a socket takes."""
@@ -228,3 +239,60 @@ async def test_an_error_that_no_frame_told_names_what_was_asked(stage: MakeStage
     async with stage(fault=lambda request: Mute()) as s:
         with pytest.raises(APITimeoutError, match=r"model lightning-v3\.1, voice magnus, request "):
             await s.tts.synthesize("Hello there.")
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+@every_http
+@in_virtual_time
+async def test_the_ids_of_requests_that_failed_are_told_too(stage: MakeStage, route: str, failures: int) -> None:
+    def fault(request: SpeechRequest) -> Refuse | None:
+        told = {"X-Request-Id": f"refused-{request.number}"}
+        return Refuse(503, headers=told) if request.number < failures else None
+
+    async with stage(ROUTES[route], fault=fault) as s:
+        told = listen(s)
+        with contextlib.suppress(ServerError):
+            await s.tts.synthesize("Hello there.")
+        [figures] = told
+        assert figures.request_ids[:failures] == tuple(f"refused-{number}" for number in range(failures))
+        assert len(figures.request_ids) == figures.requests
+        assert figures.error == ("ServerError" if failures == 3 else None)
+
+
+@in_virtual_time
+async def test_the_ids_of_requests_that_brought_no_audio_are_told_too(stage: MakeStage) -> None:
+    async with stage(ROUTES["http"], fault=lambda request: NoAudio()) as s:
+        told = listen(s)
+        with pytest.raises(ServerError):
+            await s.tts.synthesize("Hello there.")
+        [figures] = told
+        assert len(set(figures.request_ids)) == figures.requests > 1
+
+
+@pytest.mark.parametrize("prewarmed", [True, False])
+@every_websocket
+@in_virtual_time
+async def test_the_connection_is_that_of_the_first_request_and_none_that_was_lost_before(
+    stage: MakeStage, route: str, prewarmed: bool
+) -> None:
+    """The service closes what is open while the reply waits for its text."""
+    lost = 2 if route == "unified" else 1  # there one more is kept ready
+
+    async def text(wait: float) -> AsyncIterator[str]:
+        await asyncio.sleep(wait)
+        yield "Hello there."
+
+    def handshake(connection: Connection) -> CloseAfter | None:
+        return CloseAfter(1.9) if connection.number < lost else None
+
+    reused = []
+    for wait in (2.0, 20.0):  # by then another has not been opened, or has
+        async with stage(ROUTES[route], handshake=handshake) as s:
+            told = listen(s)
+            if prewarmed:
+                await s.tts.prewarm()
+            await s.tts.synthesize(text(wait))
+            assert_same(s.track.speech, tone("Hello there."))
+            assert s.waves.requests[0].connection == lost
+            reused += [figures.connection_reused for figures in told]
+    assert reused == [False, True]

@@ -198,6 +198,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._renewing = False
         self._warming: set[asyncio.Task[None]] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
+        self._closing = 0
 
     def _settle(self) -> None:
         """Bind this object to the running event loop; what belonged to an earlier loop is made anew."""
@@ -261,6 +262,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         A failure is logged; the next reply tries again.
         """
         self._settle()
+        if self._closing:
+            return
         if (advice := framework.advice(self)) is not None:
             self._log.warning("%s", advice)
         warming = asyncio.ensure_future(self._prewarm())  # a task of ours: `aclose` ends it
@@ -298,6 +301,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             TypeError: ``text`` or a setting is of the wrong type. No text has been taken.
         """
         self._settle()
+        if self._closing:
+            self._log.debug("a reply is not spoken: aclose is running")
+            return
         async with self._read_to_its_end(text) as reply_text:
             await self._synthesize(reply_text, voice_id, kwargs)
 
@@ -334,6 +340,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             ValueError: A setting is refused. No text has been taken.
         """
         self._settle()
+        if self._closing:
+            self._log.debug("a reply is not spoken: aclose is running")
+            return
         if not framework.speaks_through_tts_hook():
             async with aclosing(self._stream(text_stream, kwargs, live=False)) as audio:
                 async for pcm in audio:
@@ -394,6 +403,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             self._log.debug("what the caller said is not sent: model %r has no use for it", self.model)
             return
         _check_user_turn(text, pcm, sample_rate)
+        if self._closing:
+            return
         if pcm:
             self._transports.add_user_turn(settings, text, bytes(pcm), sample_rate)
         else:
@@ -423,8 +434,19 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         return await self._transports.list_voices(models.resolve(self.model if model is None else model))
 
     async def aclose(self) -> None:
-        """End replies in progress and close all connections. May be called again; a later reply opens new ones."""
+        """End replies in progress and close all connections. May be called again; a later reply opens new ones.
+
+        What is called before this has returned speaks nothing and opens none: nobody would close it.
+        """
         self._settle()
+        self._closing += 1
+        try:
+            await self._close()
+        finally:
+            self._closing -= 1
+        await super().aclose()
+
+    async def _close(self) -> None:
         self._replies.stop()
         warming = list(self._warming)
         for task in warming:
@@ -434,7 +456,6 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         await self._replies.wait_closed()
         await asyncio.gather(*warming, return_exceptions=True)
         await self._transports.aclose()
-        await super().aclose()
 
     def _settings(self, voice_id: str | None, overrides: dict[str, Any]) -> Settings:
         """The attributes as they are now, and what one call overrides."""

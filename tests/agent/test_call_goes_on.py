@@ -16,7 +16,7 @@ import pytest
 import videosdk.agents
 from agent_session import SilentAgent, in_virtual_call, nothing_left, only_loopback
 from listening import assert_same
-from routes import ROUTES
+from routes import ROUTES, every_route
 from videosdk.agents import TTS, Pipeline
 
 from videosdk_plugins_smallestai import FallbackTTS, SmallestAIError, SmallestAITTS, SpeechTextFilter
@@ -74,7 +74,8 @@ def voice(waves: WavesEmulator, plugin: dict[str, Any], kind: Any) -> TTS:
     voices = [
         SmallestAITTS(api_key="sk_test", base_url=waves.base_url, **plugin) for _ in range(1 if kind is None else 2)
     ]
-    return voices[0] if kind is None else kind(voices)
+    # One that has failed is tried again at the next reply, not only after a minute.
+    return voices[0] if kind is None else kind(voices, temporary_disable_sec=0.0)
 
 
 async def assert_goes_on(c: Call, question: str = "When is it?") -> None:
@@ -122,9 +123,23 @@ async def test_after_a_long_answer_that_the_service_refuses(
         waves.fault = waves.handshake = None
         if how == "dead host":
             await waves.start()
-        for provider in getattr(c.session.pipeline.tts, "_failed_providers", {}):
-            c.session.pipeline.tts._failed_providers[provider] = 0.0  # its minute is over
         await assert_goes_on(c, "When is it, please?")
+
+
+@every_route
+@in_virtual_call
+async def test_what_is_left_to_say_when_the_caller_hangs_up_is_no_failure(
+    route: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with WavesEmulator(**SERVER) as waves:
+        tts = voice(waves, ROUTES[route], None)
+        async with in_call(tts, PIPELINES["recommended"]) as c:
+            left = [asyncio.ensure_future(c.session.say(text)) for text in (LONG, SHORT, SHORT)]
+            await waves.request(0)
+            await asyncio.sleep(1.0)
+        await asyncio.wait(left)
+        assert not [request for request in waves.requests if request.text == SHORT]
+        assert not [record for record in caplog.records if "a reply has failed" in record.getMessage()]
 
 
 @pytest.mark.parametrize("route", ["continuations", pytest.param("http", marks=pytest.mark.slow)])

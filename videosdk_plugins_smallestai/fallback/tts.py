@@ -83,6 +83,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._blamed: set[int] = set()
         self._speaking = asyncio.Lock()
         self._paused = False
+        self._paused_voices: list[TTS] = []
+        self._closing = 0
         self._warmed_at: float | None = None
         self._first_audio_sent = False
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -136,16 +138,30 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         return bool(self.active_provider.can_pause)
 
     def _heard_voices(self) -> list[TTS]:
-        """Those of which the listener may still hear something, and the active one."""
+        """Those of which the listener may still hear something, the active one, and those that are paused."""
         attempts = self._reply.attempts if self._reply is not None else []
         voices = [attempt.voice for attempt in attempts if attempt.heard or attempt.running]
-        return list(dict.fromkeys([*voices, self.active_provider]))
+        return list(dict.fromkeys([*voices, self.active_provider, *self._paused_voices]))
+
+    async def _pause_voice(self, voice: TTS) -> None:
+        """Pause a voice. It is resumed with the others, also if it fails before anything of it was heard."""
+        self._paused_voices.append(voice)
+        await voice.pause()
+
+    def _no_longer_paused(self) -> list[TTS]:
+        """The pause is over. Returns the voices that are to be told."""
+        self._paused = False
+        voices = self._heard_voices()
+        self._paused_voices.clear()
+        return voices
 
     async def prewarm(self) -> None:
         """Prewarm all voices, so that each could speak at once. Returns when they are, or after some seconds.
 
         A failure is logged.
         """
+        if self._closing:
+            return
         if (advice := framework.advice(self)) is not None:
             log.warning("%s", advice)
         self._warmed_at = asyncio.get_running_loop().time()
@@ -176,46 +192,55 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         for attempt in self._reply.attempts if self._reply is not None else ():
             attempt.pause()
         for voice in self._heard_voices():
-            await voice.pause()
+            await self._pause_voice(voice)
         if hasattr(self.audio_track, "pause"):
             await done(self.audio_track.pause())
 
     async def resume(self) -> None:
         """Go on after `pause`."""
-        self._paused = False
+        voices = self._no_longer_paused()
         if hasattr(self.audio_track, "resume"):
             await done(self.audio_track.resume())
-        for voice in self._heard_voices():
+        for voice in voices:
             await voice.resume()
         for attempt in self._reply.attempts if self._reply is not None else ():
             attempt.resume()
 
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
-        self._paused = False  # the track starts anew too
+        voices = self._no_longer_paused()  # the track starts anew too
         for reply in {*self._replies, self._reply}:
             if reply is not None and reply.live:
                 reply.stop()
         if hasattr(self.audio_track, "interrupt"):
             await done(self.audio_track.interrupt())
-        voices = self._heard_voices()
         results = await asyncio.gather(*(voice.interrupt() for voice in voices), return_exceptions=True)
         self._log_failures("interrupting", voices, results)
 
     async def aclose(self) -> None:
-        """End replies in progress, and close all voices. May be called again; a later reply opens them anew."""
+        """End replies in progress, and close all voices. May be called again; a later reply opens them anew.
+
+        A reply that is called for before this has returned is not spoken: nobody would close its voice.
+        """
+        self._closing += 1
+        try:
+            await self._close()
+        finally:
+            self._closing -= 1
+        await TTS.aclose(self)
+
+    async def _close(self) -> None:
         for reply in {*self._replies, self._reply}:
             if reply is not None:
                 reply.stop()
         if self.latency_threshold_ms is not None:
             global_event_emitter.off("COMPONENT_METRIC", self._on_component_metric)
+        for task in self._tasks:
+            task.cancel()
         results = await asyncio.gather(*(voice.aclose() for voice in self.providers), return_exceptions=True)
         self._log_failures("closing", self.providers, results)
         for reading in self._texts:
             reading.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await TTS.aclose(self)
 
     # Replies
 
@@ -236,6 +261,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         if self.audio_track is None or not self.loop:
             log.error("audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
+            return
+        if self._closing:
             return
         if voice_id is not None:
             kwargs["voice_id"] = voice_id
@@ -260,6 +287,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         Raises:
             Exception: As `synthesize`; a failure that is raised is not emitted.
         """
+        if self._closing:
+            return
         async with self._replying(text_stream, live=framework.speaks_through_tts_hook()) as reply:
             while (attempt := await self._begin(reply, through_gate=False)) is not None:
                 raised: BaseException | None = None
@@ -351,7 +380,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             voice.reset_first_audio_tracking()
         if reply.live and self._paused:
             attempt.pause()
-            await voice.pause()
+            await self._pause_voice(voice)
         return None if reply.over else attempt
 
     async def _end(self, reply: Reply, attempt: Attempt, raised: BaseException | None, *, emits: bool) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "Frame",
     "NoticeFrame",
     "WordFrame",
+    "notice",
     "parse_frame",
     "parse_sse",
 ]
@@ -95,7 +96,7 @@ def parse_frame(raw: str | bytes, *, secret: str = "") -> Frame:
         return _word(data, *ids)
     if status == "complete" or (status is None and frame.get("done") is True):
         return CompleteFrame(*ids)
-    return NoticeFrame(quote(frame.get("message") or frame.get("code") or raw, secret))
+    return notice(frame, status, secret)
 
 
 def parse_sse(data: str, *, secret: str = "") -> Frame:
@@ -109,7 +110,18 @@ def parse_sse(data: str, *, secret: str = "") -> Frame:
     if frame.get("audio"):
         event = _chunk(frame)
         return event._replace(last=done) if isinstance(event, AudioFrame) else event
-    return CompleteFrame() if done else NoticeFrame(quote(data, secret))
+    return CompleteFrame() if done else notice(frame, frame.get("status"), secret)
+
+
+def notice(frame: Mapping[str, Any], kind: object, secret: str) -> NoticeFrame:
+    """What is noted of a frame that changes nothing: its message or code, else its kind and its fields' names.
+
+    Not their values, which may be spoken text, word by word.
+    """
+    told = text_of(frame.get("message")) or text_of(frame.get("code"))
+    return NoticeFrame(
+        quote(told or f"a frame of the unknown kind {text_of(kind)!r}, with {', '.join(frame)}", secret)
+    )
 
 
 def _chunk(data: Mapping[str, Any], request_id: str | None = None, server_id: str | None = None) -> Frame:

@@ -13,7 +13,7 @@ from ..errors import SmallestAIError
 from ..models import resolve
 from ..settings import Settings
 from .error_mapping import is_error, quote, senseless, session_error
-from .frames import ErrorFrame, NoticeFrame
+from .frames import ErrorFrame, NoticeFrame, notice
 from .json_reader import load, text_of
 
 __all__ = [
@@ -138,7 +138,7 @@ def parse_live_frame(raw: str, *, secret: str = "") -> LiveFrame:
         return TurnEndFrame(turn_id)
     if event == "interrupted":
         return InterruptedFrame(turn_id)
-    return NoticeFrame(quote(raw, secret))
+    return notice(frame, event, secret)
 
 
 def _rate(value: object) -> int | None:

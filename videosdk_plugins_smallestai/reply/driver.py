@@ -16,7 +16,7 @@ from ..playback.player import Player
 from ..playback.sinks import FRAME_SECONDS
 from ..text.segmenter import ReplyText
 from ..timing import Timing
-from ..transport.base import Audio, Opened, ReplyTransport, Route
+from ..transport.base import Audio, Complete, Failed, Opened, ReplyTransport, Route
 from ..words.reply_words import ReplyWords
 from . import effects as fx
 from .feeds import Inbox, Reader
@@ -198,10 +198,7 @@ class ReplyDriver:
                     await self._player.finish()
                     continue
                 now = self._loop.time()
-                if isinstance(event, Audio):
-                    self._meter.heard(event.stream, event.server_id, now)
-                elif isinstance(event, Opened):
-                    self._meter.opened(event)
+                self._count(event, now)
                 effects = self._machine.handle(event, now=now, buffered=self._player.remaining)
                 for effect in effects:
                     if type(effect) is fx.Play:  # nearly all are
@@ -229,6 +226,17 @@ class ReplyDriver:
                     self._machine.dropped / self._bytes_per_second,
                 )
             self._machine.forget()
+
+    def _count(self, event: Any, now: float) -> None:
+        if isinstance(event, Audio):
+            self._meter.heard(event.stream, event.server_id, now)
+        elif isinstance(event, Opened):
+            self._meter.opened(event)
+        elif isinstance(event, Complete):
+            self._meter.ended(event.stream, event.server_id)
+        elif isinstance(event, Failed):
+            for stream in event.streams:
+                self._meter.failed(stream, event.error.request_id)
 
     async def _carry_out(self, effect: fx.Effect) -> None:
         if isinstance(effect, fx.WakeAt):

@@ -72,7 +72,7 @@ class ReplyMeter:
         self._called_at = now
         self._first_sent_at: float | None = None
         self._first_heard_at: float | None = None
-        self._reused: bool | None = None
+        self._reused = False
         self._characters = 0
         self._requests = 0
         self._resumes = 0
@@ -92,7 +92,7 @@ class ReplyMeter:
     def opened(self, event: Opened) -> None:
         """The service is there."""
         self.route = event.route or self.route
-        if self._reused is None:
+        if self._first_sent_at is None:  # one that is lost before has carried no request
             self._reused = event.reused
 
     def sent(self, stream: int, segment: int, text: str, request_id: str | None, now: float) -> None:
@@ -108,10 +108,21 @@ class ReplyMeter:
         """Audio came."""
         if self._first_heard_at is None:
             self._first_heard_at = now
-        if server_id is not None:
-            told = self._told_ids.setdefault(stream, [])
-            if server_id not in told:
-                told.append(server_id)
+        self._note_id(stream, server_id)
+
+    def ended(self, stream: int, server_id: str | None) -> None:
+        """All of a request has come, perhaps without any audio."""
+        self._note_id(stream, server_id)
+
+    def failed(self, stream: int, request_id: str | None) -> None:
+        """A request has failed."""
+        if self._ids.get(stream) is None:  # else the id may be ours, or that of a whole session
+            self._note_id(stream, request_id)
+
+    def _note_id(self, stream: int, server_id: str | None) -> None:
+        told = self._told_ids.setdefault(stream, [])
+        if server_id is not None and server_id not in told:
+            told.append(server_id)
 
     def resumed(self) -> None:
         """A segment that was partly heard is asked for again."""
@@ -152,7 +163,7 @@ class ReplyMeter:
             gaps=len(self._gaps),
             gap_duration=sum(self._gaps),
             resumes=self._resumes,
-            connection_reused=self._reused is True,
+            connection_reused=self._reused,
             cancelled=cancelled,
             error=None if error is None else type(error).__name__,
             request_ids=self.request_ids,

@@ -9,6 +9,7 @@ import aiohttp
 
 from ..errors import APIConnectionError, ServerError, SmallestAIError
 from ..protocol.frames import AudioFrame, CompleteFrame, ErrorFrame, NoticeFrame, WordFrame, parse_frame
+from ..protocol.redaction import conceal
 from ..timing import Timing
 from .base import Audio, Complete, Failed, Habits, Pong, TransportEvent, Word
 from .demultiplexing import Demultiplexer
@@ -122,9 +123,10 @@ class Connection(Wire):
         elif isinstance(frame, ErrorFrame):
             self._fail(frame)
         elif isinstance(frame, NoticeFrame):
-            self._log.debug("%s", frame.text)
+            self._note(frame)
 
     def _fail(self, frame: ErrorFrame) -> None:
+        conceal(frame.error, self._texts)
         if isinstance(frame.error, APIConnectionError):  # only the announcement of an idle close is of this type
             self.idle_told = True
             self._break(frame.error)

@@ -141,7 +141,7 @@ class LiveSession(Wire):
         elif isinstance(frame, protocol.UserTurnRefusedFrame):
             self._warn_of_user_turn(frame.error)
         elif isinstance(frame, NoticeFrame):
-            self._log.debug("%s", frame.text)
+            self._note(frame)
 
     def _take_ready(self, frame: protocol.ReadyFrame) -> None:
         self._readies += 1
@@ -167,6 +167,7 @@ class LiveSession(Wire):
 
     def _take_error(self, frame: ErrorFrame) -> None:
         error = frame.error
+        conceal(error, self._texts)
         if frame.request_id is not None:
             self._fail(frame.request_id, error)
             return
@@ -187,8 +188,7 @@ class LiveSession(Wire):
             self._tell(Failed((turn.stream,), error))
 
     def _warn_of_user_turn(self, error: SmallestAIError) -> None:
-        if self.user_turn is not None:
-            conceal(error, [self.user_turn["text"]])
+        conceal(error, self._texts)
         self._log.warning("what the user said is not heard by the voice: %s", error)
 
     def _tell_audio(self, turn: _Turn, pcm: bytes) -> None:

@@ -275,11 +275,12 @@ class WebSocketTransport:
             error.request_id = self._request_ids[failed.streams[0]]
         failed = replace(failed, error=error)
         if connection is not self._connection or not self._traits.shared:
-            if connection is self._connection:
-                self._connection = None  # nobody was using it: the next stream gets another one
+            was_ready = connection is self._connection  # nobody was using it: the next stream gets another one
+            if was_ready:
+                self._connection = None
             for stream in failed.streams:
                 self.drop(stream)
-            return replace(failed, connection_lost=False)
+            return replace(failed, connection_lost=was_ready)
         self._indistinct |= failed.indistinct
         if self._contexts or len(failed.streams) > 1:
             # What the server still sends of what failed could be taken for what is asked for next.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from abc import ABC, abstractmethod
 from asyncio import FIRST_COMPLETED
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import aiohttp
 
 from ..errors import APIConnectionError, DroppedError, ServerError, SmallestAIError
+from ..protocol.frames import NoticeFrame
+from ..protocol.redaction import without_speech
 from ..timing import Timing
 from .outbox import BROKEN, Outbox
 from .pings import Pings
@@ -22,6 +26,9 @@ from .session import Session
 __all__ = ["Wire"]
 
 TEXT = aiohttp.WSMsgType.TEXT
+
+TEXTS_KEPT = 20
+"""Texts that were sent last, which the server may repeat in what it says. A reply has two in progress."""
 
 
 class Wire(ABC):
@@ -62,6 +69,7 @@ class Wire(ABC):
         self._outbox = Outbox(self._break)
         self._pings = Pings(self.opened_at)
         self._farewell: dict[str, Any] | None = None
+        self._texts: deque[str] = deque(maxlen=TEXTS_KEPT)
 
     @property
     def usable(self) -> bool:
@@ -142,7 +150,13 @@ class Wire(ABC):
         """The connection is lost, and with it all that is on it."""
 
     def _post(self, body: dict[str, Any]) -> None:
+        if "text" in body:
+            self._texts.append(body["text"])
         self._outbox.put(partial(self._socket.send_str, json.dumps(body)))
+
+    def _note(self, notice: NoticeFrame) -> None:
+        if self._log.isEnabledFor(logging.DEBUG):
+            self._log.debug("the server says: %s", without_speech(notice.text, self._texts))
 
     def _send_ping(self, *, asked: bool = False) -> None:
         payload = self._pings.send(asyncio.get_running_loop().time(), asked=asked)
