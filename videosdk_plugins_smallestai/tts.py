@@ -323,6 +323,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             self.emit("error", "Audio track or event loop not set")
             return
         if reply_text.is_empty:
+            await self._tell_of_nothing(reply_text)
             return  # such as a turn that is only a tool call: no failure, whatever the service does
         log = self._reply_log(settings)
         words = self._words(settings, log)
@@ -335,6 +336,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
                 if words is not None:
                     words.play_after(self._heard_until)
                 await reply.run()
+            if player.first_audio_at is None and not reply.stopped:
+                await self._tell_of_nothing(reply_text)
         except asyncio.CancelledError:
             reply.stop()
             raise
@@ -609,6 +612,20 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     async def _first_byte_is_next(self) -> None:
         for reply in self._lingering:
             await reply.supersede()
+        await self._tell_first_audio()
+
+    async def _tell_of_nothing(self, text: ReplyText) -> None:
+        """There was nothing to speak in a reply such as `...`.
+
+        The framework waits 10 s for the first audio of any text, and takes no short question meanwhile.
+        """
+        if text.has_text:
+            try:
+                await self._tell_first_audio()
+            except Exception:
+                self._log.exception("the first-audio callback failed")
+
+    async def _tell_first_audio(self) -> None:
         if self._first_audio_callback is not None and not self._first_audio_sent:
             self._first_audio_sent = True
             await self._first_audio_callback()
