@@ -21,6 +21,7 @@ from .errors import SmallestAIError
 from .log import Log
 from .models import SmallestAIModel
 from .playback.player import Player
+from .playback.playhead import Playhead
 from .playback.sinks import QueueSink, TrackSink
 from .pronunciations import Pronunciations
 from .reply.driver import ReplyDriver
@@ -208,7 +209,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._lingering: set[ReplyDriver] = set()
         self._warming: set[asyncio.Task[None]] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
-        self._heard_until = 0.0
+        self._listener = Playhead(_now)
         self._paused = False
         self._run_alone_until = -math.inf
 
@@ -328,13 +329,18 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         log = self._reply_log(settings)
         words = self._words(settings, log)
         sink = TrackSink(self.audio_track)
-        player = Player(sink, settings.sample_rate, on_first_audio=self._first_byte_is_next, words=words, log=log)
+        player = Player(
+            sink,
+            settings.sample_rate,
+            on_first_audio=self._first_byte_is_next,
+            listener=self._listener,
+            words=words,
+            log=log,
+        )
         reply = self._reply(reply_text, player, settings, words, log, emits_errors=True)
         self._replies.add(reply)
         try:
             async with self._speaking:
-                if words is not None:
-                    words.play_after(self._heard_until)
                 await reply.run()
             if player.first_audio_at is None and not reply.stopped:
                 await self._tell_of_nothing(reply_text)
@@ -383,7 +389,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         sink = QueueSink(self.audio_track, settings.sample_rate)
         log = self._reply_log(settings)
         words = self._words(settings, log) if live else None
-        player = Player(sink, settings.sample_rate, heard=live, words=words, log=log)
+        listener = self._listener if live else None
+        player = Player(sink, settings.sample_rate, heard=live, listener=listener, words=words, log=log)
         reply = self._reply(reply_text, player, settings, words, log, emits_errors=False)
         self._streams.add(reply)
         running = asyncio.ensure_future(_run_into(sink, reply))
@@ -406,6 +413,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     async def pause(self) -> None:
         """Pause what is heard, words included."""
         self._paused = True
+        self._listener.pause()
         for reply in self._replies | self._streams | self._lingering:
             reply.pause()
         await super().pause()
@@ -414,6 +422,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """Go on after `pause`."""
         await super().resume()
         self._paused = False
+        self._listener.resume()
         for reply in self._replies | self._streams | self._lingering:
             reply.resume()
 
@@ -448,7 +457,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
         streams = self._streams if framework.speaks_through_tts_hook() else set()
-        self._heard_until = 0.0
+        self._listener = Playhead(_now)
         self._paused = False  # the track starts anew too
         for reply in self._replies | self._lingering | streams:
             reply.stop()
@@ -635,8 +644,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._lingering = {other for other in self._lingering if other.lingers}
         if reply.lingers:
             self._lingering.add(reply)
-        if not reply.stopped:
-            self._heard_until = reply.heard_until
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _run_into(sink: QueueSink, reply: ReplyDriver) -> None:

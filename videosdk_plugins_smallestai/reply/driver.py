@@ -181,11 +181,6 @@ class ReplyDriver:
         """Whether it was stopped."""
         return self._stopped
 
-    @property
-    def heard_until(self) -> float:
-        """When the listener will have heard all of it, by the loop's clock."""
-        return self._player.heard_until
-
     async def _drive(self) -> None:
         try:
             while not self._machine.over or self._inbox.waiting:
