@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import aiohttp
 import pytest
-from listening import SEVEN, RecordingTrack, assert_same, tokens
+from listening import SEVEN, RecordingTrack, assert_same, items, tokens
 from routes import ROUTES, every_route
 from staging import MakeStage, Stage
 from videosdk.agents import TTS
@@ -294,3 +294,28 @@ async def test_nothing_to_say_is_no_failure_of_a_service_that_is_down(
         await s.waves.stop()
         await s.tts.synthesize(text)
         assert s.errors == []
+
+
+UNSPEAKABLE = {"": False, " \n": True, "...": True, "👍": True}
+"""Texts without a letter, and whether the framework waits for the first audio of such a reply: it does for any."""
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["str", "stream"])
+@pytest.mark.parametrize(("text", "told"), UNSPEAKABLE.items())
+async def test_who_waits_for_the_first_audio_of_a_text_without_a_letter_is_told_and_hears_nothing(
+    stage: MakeStage, text: str, told: bool, stream: bool
+) -> None:
+    async def first_audio() -> None:
+        nonlocal called
+        called += 1
+
+    called = 0
+    async with stage() as s:
+        s.tts.on_first_audio_byte(first_audio)
+        await s.tts.synthesize(items([text]) if stream else text)
+        assert called == told
+        assert s.errors == []
+        s.tts.reset_first_audio_tracking()
+        await s.tts.synthesize("Hello there.")
+        assert called == told + 1
+        assert_same(s.track.speech, tone("Hello there."))

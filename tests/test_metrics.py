@@ -234,6 +234,22 @@ async def test_a_track_that_fails_ends_the_reply_with_its_figures(stage: MakeSta
         assert [figures.error for figures in told] == ["OSError"]
 
 
+@every_route
+@in_virtual_time
+async def test_a_track_that_is_cancelled_under_a_reply_is_an_error_that_says_so(
+    stage: MakeStage, route: str
+) -> None:
+    async def fail(pcm: bytes) -> None:
+        raise asyncio.CancelledError  # such as of a task of its own, when the room is left
+
+    async with stage(ROUTES[route]) as s:
+        told = listen(s)
+        s.track.add_new_bytes = fail  # type: ignore[method-assign]
+        with pytest.raises(RuntimeError, match="audio track cancelled"):
+            await s.tts.synthesize("Hello there.")
+        assert [figures.error for figures in told] == ["RuntimeError"]
+
+
 @in_virtual_time
 async def test_an_error_that_no_frame_told_names_what_was_asked(stage: MakeStage) -> None:
     async with stage(fault=lambda request: Mute()) as s:

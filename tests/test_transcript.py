@@ -16,6 +16,7 @@ from routes import ROUTES, WEBSOCKETS, every_route, every_websocket, quick_on
 from staging import MakeStage
 from videosdk.agents import Pipeline, run_tts
 from videosdk.agents.event_bus import global_event_emitter
+from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Break
@@ -194,6 +195,30 @@ async def test_words_wait_while_the_voice_is_paused(stage: MakeStage) -> None:
         await s.tts.resume()
         while len(told) < 12:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["heard at once", "paused meanwhile"])
+@in_virtual_time
+async def test_words_of_replies_that_wait_behind_each_other_are_told_in_order(
+    stage: MakeStage, paused: bool
+) -> None:
+    """On a track that does not tell what it still has to play."""
+    replies = ["The first reply is a rather long one.", "The second follows it.", "And here is a third.", "Last."]
+    async with stage({"word_timestamps": True}, real_time_factor=20.0) as s:
+        told: list[str] = []
+        s.tts.on("word_spoken", lambda event: told.append(event["word"]))
+        s.tts.audio_track = Pausable()
+        first = asyncio.ensure_future(s.tts.synthesize(replies[0]))
+        if paused:
+            await s.tts.audio_track.hears(0.5)
+            await s.tts.pause()
+            await first
+            await asyncio.sleep(5.0)
+        await asyncio.gather(first, *(s.tts.synthesize(reply) for reply in replies[1:]))
+        if paused:
+            await s.tts.resume()
+        await asyncio.sleep(30.0)
+        assert told == " ".join(replies).split()
 
 
 class Pausable(RecordingTrack):

@@ -315,13 +315,23 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             self.emit("error", "Audio track or event loop not set")
             return
         if reply_text.is_empty:
+            await self._tell_of_nothing(reply_text)
             return  # such as a turn that is only a tool call: no failure, whatever the service does
         log = self._reply_log(settings)
         words = self._words(settings, log)
         sink = TrackSink(self.audio_track)
-        player = Player(sink, settings.sample_rate, on_first_audio=self._first_byte_is_next, words=words, log=log)
+        player = Player(
+            sink,
+            settings.sample_rate,
+            on_first_audio=self._first_byte_is_next,
+            listener=self._replies.listener,
+            words=words,
+            log=log,
+        )
         reply = self._reply(reply_text, player, settings, words, log, emits_errors=True)
         await self._replies.speak(reply)
+        if player.first_audio_at is None and not reply.stopped:
+            await self._tell_of_nothing(reply_text)
 
     async def stream_synthesize(
         self, text_stream: AsyncIterator[str | FlushMarker], **kwargs: Any
@@ -364,7 +374,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         sink = QueueSink(self.audio_track, settings.sample_rate)
         log = self._reply_log(settings)
         words = self._words(settings, log) if live else None
-        player = Player(sink, settings.sample_rate, heard=live, words=words, log=log)
+        listener = self._replies.listener if live else None
+        player = Player(sink, settings.sample_rate, heard=live, listener=listener, words=words, log=log)
         reply = self._reply(reply_text, player, settings, words, log, emits_errors=False)
         async with aclosing(self._replies.stream(reply, sink, live=live)) as audio:
             async for pcm in audio:
@@ -557,6 +568,20 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     async def _first_byte_is_next(self) -> None:
         await self._replies.supersede()
+        await self._tell_first_audio()
+
+    async def _tell_of_nothing(self, text: ReplyText) -> None:
+        """There was nothing to speak in a reply such as `...`.
+
+        The framework waits 10 s for the first audio of any text, and takes no short question meanwhile.
+        """
+        if text.has_text:
+            try:
+                await self._tell_first_audio()
+            except Exception:
+                self._log.exception("the first-audio callback failed")
+
+    async def _tell_first_audio(self) -> None:
         if self._first_audio_callback is not None and not self._first_audio_sent:
             self._first_audio_sent = True
             await self._first_audio_callback()

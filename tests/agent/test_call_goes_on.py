@@ -156,3 +156,26 @@ async def test_after_a_barge_in_the_chat_context_says_what_was_heard_to_the_word
         assert LONG.startswith(said)
         word = max(len(tone(each)) for each in LONG.split())
         assert abs(len(tone(said)) - len(long.heard.rstrip(b"\0"))) <= 2 * word
+
+
+@pytest.mark.parametrize("answer", ["...", "👍"])
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@in_virtual_call
+async def test_after_an_answer_without_a_letter_a_short_question_is_taken_at_once(
+    pipeline: str, answer: str
+) -> None:
+    """The framework waits 10 s for the first audio of an answer, and meanwhile calls a word or two no turn."""
+    async with (
+        WavesEmulator(**SERVER) as waves,
+        call(
+            SilentAgent(),
+            [answer, SHORT],
+            tts=voice(waves, {}, None),
+            pipeline=lambda **components: Pipeline(**components),
+            **PIPELINES[pipeline],
+        ) as c,
+    ):
+        silent = c.ask("Really?")
+        await asyncio.sleep(2.0)
+        await assert_goes_on(c, "When?")
+        assert not (await silent).heard

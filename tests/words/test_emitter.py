@@ -78,6 +78,7 @@ class Stage:
         self.told: list[tuple[str, float]] = []
         self.texts: list[str] = []
         self.emitter = WordEmitter(self.timeline, track, self.hear, timing=TIMING)
+        self.not_before = 0.0
         self.start = 0.0
 
     def hear(self, data: dict[str, str]) -> None:
@@ -93,7 +94,7 @@ class Stage:
         self.emitter.changed()
 
     def first(self) -> None:
-        self.emitter.first_byte()
+        self.emitter.first_byte(self.not_before)
         self.start = self.now()
 
     def push(self, total: float, before: float = 0.0) -> None:
@@ -252,7 +253,7 @@ async def test_what_an_earlier_reply_left_in_the_track_is_heard_first(kind: type
 @in_virtual_time
 async def test_an_earlier_reply_is_waited_for_on_a_track_that_cannot_tell() -> None:
     stage = Stage(MagicMock())
-    stage.emitter.play_after(3.2)
+    stage.not_before = 3.2
     await say(stage)
     stage.emitter.pause()
     await asyncio.sleep(1.0)
@@ -342,7 +343,7 @@ async def test_no_word_is_told_before_its_audio_is_there() -> None:
 @in_virtual_time
 async def test_a_reply_without_audio_ends_at_once() -> None:
     stage = Stage(Track())
-    stage.emitter.play_after(5.0)
+    stage.not_before = 5.0
     stage.emitter.start()
     stage.speak()
     stage.first()

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videosdk_plugins_smallestai.playback.player import Player
+from videosdk_plugins_smallestai.playback.playhead import Playhead
 from videosdk_plugins_smallestai.playback.sinks import TrackSink
 from videosdk_plugins_smallestai.timing import Timing
 from videosdk_plugins_smallestai.words.reply_words import EARLY_WORDS, ReplyWords
@@ -34,10 +35,11 @@ class Reply:
 
     told: list[tuple[str, float]] = field(default_factory=list)
     text: str = ""
+    listener: Playhead | None = None
 
     def __post_init__(self) -> None:
         self.words = ReplyWords(None, self._hear, speed=1.0, timing=Timing())
-        self.player = Player(TrackSink(PlainTrack()), RATE, words=self.words)
+        self.player = Player(TrackSink(PlainTrack()), RATE, listener=self.listener, words=self.words)
         self.words.start()
 
     def _hear(self, event: dict[str, str]) -> None:
@@ -150,8 +152,9 @@ async def test_words_wait_during_a_pause() -> None:
 
 @in_virtual_time
 async def test_an_earlier_reply_is_heard_out_first() -> None:
-    reply = Reply()
-    reply.words.play_after(asyncio.get_running_loop().time() + 5.0)
+    earlier = Playhead(asyncio.get_running_loop().time)
+    earlier.push(5.0)
+    reply = Reply(listener=earlier)
     await reply.speak(0, "One.", 1.0)
     await reply.finish()
     assert reply.times["One."] == pytest.approx(5.0, abs=0.02)

@@ -18,8 +18,8 @@ __all__ = ["Follower", "Player"]
 class Follower(Protocol):
     """Follows how far a reply has been played."""
 
-    def first_byte(self) -> None:
-        """The first byte is about to go out."""
+    def first_byte(self, not_before: float) -> None:
+        """The first byte is about to go out, to be heard at once or from then on, by the loop's clock."""
 
     def pushed(self, seconds_total: float) -> None:
         """So much audio has gone out."""
@@ -34,6 +34,8 @@ class Player:
         on_first_audio: Awaited once, right before the first byte goes out. What it raises is logged, a
             `CancelledError` of its own too; only the cancellation of the current task is passed on.
         heard: Whether somebody listens while it plays, so that time passes for the audio.
+        listener: Follows what the listener hears of all replies, this one and those before it; ``None``: there are
+            no others.
         words: Told of the first byte, and of how much audio has gone out.
         log: That of the reply.
 
@@ -48,6 +50,7 @@ class Player:
         *,
         on_first_audio: Callable[[], Awaitable[None]] | None = None,
         heard: bool = True,
+        listener: Playhead | None = None,
         words: Follower | None = None,
         log: Log | None = None,
     ) -> None:
@@ -59,6 +62,7 @@ class Player:
         self._log = log or Log()
         self._clock = asyncio.get_running_loop().time
         self._playhead = Playhead(self._clock)
+        self._listener = listener or Playhead(self._clock)
         self._half_sample = b""
         self._bytes_out = 0
         self._closed = False
@@ -79,11 +83,6 @@ class Player:
         Frames that an earlier reply left in the track do not count.
         """
         return self._playhead.remaining if self._heard else None
-
-    @property
-    def heard_until(self) -> float:
-        """When the listener will have heard all that went out, by the loop's clock."""
-        return self._playhead.heard_until
 
     @property
     def gaps(self) -> list[float]:
@@ -148,8 +147,9 @@ class Player:
             if self._closed:
                 return
             if self._words is not None:
-                self._words.first_byte()
+                self._words.first_byte(self._listener.heard_until)
         self._playhead.push(len(pcm) / self._bytes_per_second)
+        self._listener.push(len(pcm) / self._bytes_per_second)
         self._bytes_out += len(pcm)
         await self._sink.add(pcm)
         if self._words is not None:

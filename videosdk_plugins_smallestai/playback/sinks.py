@@ -39,10 +39,21 @@ class TrackSink:
         self.rate, self.channels, self.frame_bytes = track_format(track)
 
     async def add(self, pcm: bytes) -> None:
-        """Hand audio to the track."""
-        result = self.track.add_new_bytes(pcm)
-        if inspect.isawaitable(result):
-            await result
+        """Hand audio to the track.
+
+        Raises:
+            RuntimeError: Something that the track waits for was cancelled.
+            Exception: Whatever the track raises.
+        """
+        try:
+            result = self.track.add_new_bytes(pcm)
+            if inspect.isawaitable(result):
+                await result
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # it is the reply that is cancelled
+            raise RuntimeError("The audio track cancelled what was added to it") from error
 
 
 class QueueSink:

@@ -88,11 +88,8 @@ class ReplyDriver:
         self._meter = ReplyMeter(route, self._loop.time())
         self._log = log or Log()
 
-    async def run(self, *, after: float = 0.0) -> None:
+    async def run(self) -> None:
         """Speak. Returns when all audio has gone to the player's sink, or at once after `stop`.
-
-        Args:
-            after: When an earlier reply has been heard, by the loop's clock.
 
         Raises:
             SmallestAIError: Speech could not be produced. What was heard until then is an exact beginning.
@@ -101,7 +98,6 @@ class ReplyDriver:
         if self._stopped:
             return
         if self._words is not None:
-            self._words.play_after(after)
             self._words.start()
         self._inbox.put(fx.Started())
         self._work = asyncio.create_task(self._drive())
@@ -184,11 +180,6 @@ class ReplyDriver:
     def stopped(self) -> bool:
         """Whether it was stopped."""
         return self._stopped
-
-    @property
-    def heard_until(self) -> float:
-        """When the listener will have heard all of it, by the loop's clock."""
-        return self._player.heard_until
 
     async def _drive(self) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 
+from ..playback.playhead import Playhead
 from ..playback.sinks import QueueSink
 from .driver import ReplyDriver
 
@@ -13,19 +14,20 @@ __all__ = ["Replies"]
 
 
 class Replies:
-    """Runs replies. To be made in a running event loop.
+    """Runs replies.
 
     Attributes:
+        listener: What the listener still has to hear of them; another one after an interruption.
         run_alone_until: Until then, by the loop's clock, the account allows no request beside another.
     """
 
     def __init__(self) -> None:
         self.run_alone_until = -math.inf
+        self.listener = Playhead(_now)
         self._turn = asyncio.Lock()
         self._spoken: set[ReplyDriver] = set()
         self._streamed: set[ReplyDriver] = set()
         self._lingering: set[ReplyDriver] = set()  # sent to the track, with late audio or words still to come
-        self._heard_until = 0.0
         self._paused = False
 
     async def speak(self, reply: ReplyDriver) -> None:
@@ -37,7 +39,7 @@ class Replies:
         self._enter(reply, self._spoken)
         try:
             async with self._turn:
-                await reply.run(after=self._heard_until)
+                await reply.run()
         except asyncio.CancelledError:
             reply.stop()
             raise
@@ -77,18 +79,20 @@ class Replies:
     def pause(self) -> None:
         """The listener hears nothing until `resume`."""
         self._paused = True
+        self.listener.pause()
         for reply in self._all:
             reply.pause()
 
     def resume(self) -> None:
         """The listener hears the replies again."""
         self._paused = False
+        self.listener.resume()
         for reply in self._all:
             reply.resume()
 
     def interrupt(self, *, streams: bool) -> None:
         """Stop the replies, those of `stream` only if told. The track is to be emptied and resumed with it."""
-        self._heard_until = 0.0
+        self.listener = Playhead(_now)
         self._paused = False
         for reply in self._all if streams else self._spoken | self._lingering:
             reply.stop()
@@ -132,8 +136,10 @@ class Replies:
         self._lingering = {other for other in self._lingering if other.lingers}
         if reply.lingers:
             self._lingering.add(reply)
-        if not reply.stopped:
-            self._heard_until = reply.heard_until
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _run_into(sink: QueueSink, reply: ReplyDriver) -> None:

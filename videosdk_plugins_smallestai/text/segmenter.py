@@ -55,11 +55,17 @@ class ReplyText:
         self._idle = {Finish.YES: timing.sentence_idle, Finish.PERHAPS: timing.number_idle}
         self._pronunciations = pronunciations
         self._stopped = False
+        self._has_text = isinstance(text, str) and text != ""
 
     @property
     def is_empty(self) -> bool:
         """Whether it is known that there is nothing to speak; of a stream that is not known before it has ended."""
         return isinstance(self._text, str) and not is_speakable(self._text)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether anything was given, as far as it was taken, though it may be nothing that can be spoken."""
+        return self._has_text
 
     @property
     def stopped(self) -> bool:
@@ -123,6 +129,7 @@ class ReplyText:
                     raise
                 if item is _NO_MORE:
                     break
+                self._has_text = self._has_text or (isinstance(item, str) and item != "")
                 for segment in cutter.take(item):
                     yield _bounded(segment)
             for segment in cutter.release():

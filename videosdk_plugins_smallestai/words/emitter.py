@@ -53,7 +53,6 @@ class WordEmitter:
         self._changed = asyncio.Event()
         self._track = TrackTime(track)
         self._time = PassedTime(self._now)
-        self._not_before = 0.0
         self._frames_at_start: int | None = None
         self._follows = False
         self._pushed = 0.0
@@ -66,20 +65,18 @@ class WordEmitter:
         """The reply is asked for. Until its first byte it shows whether the track's frames are being pulled."""
         self._frames_at_start = self._track.frame_time()
 
-    def play_after(self, at: float) -> None:
-        """An earlier reply is heard until then, by the loop's clock. To be told before the first byte.
+    def first_byte(self, not_before: float = 0.0) -> None:
+        """The reply's first byte is about to be added to the track.
 
-        For tracks that do not tell what they still have to play.
+        Args:
+            not_before: An earlier reply is heard until then, by the loop's clock. For tracks that do not tell what
+                they still have to play.
         """
-        self._not_before = at
-
-    def first_byte(self) -> None:
-        """The reply's first byte is about to be added to the track."""
         frames = self._track.frame_time()
         self._track.begin()
         pulled = frames is not None and self._frames_at_start is not None and frames > self._frames_at_start
         self._follows = pulled and self._track.tells
-        self._time.begin(self._not_before)
+        self._time.begin(not_before)
         self._changed.set()
 
     def pushed(self, seconds_total: float) -> None:

@@ -71,10 +71,6 @@ class ReplyWords:
         self._emitter.start()
         self._telling = asyncio.create_task(self._emitter.run())
 
-    def play_after(self, at: float) -> None:
-        """An earlier reply is heard until then, by the loop's clock. To be told before the first byte."""
-        self._emitter.play_after(at)
-
     def begin(self, index: int, text: str, lead: str, at: float) -> None:
         """A segment's audio begins. To be called once for each segment, in their order.
 
@@ -139,9 +135,9 @@ class ReplyWords:
             segment.spoken = self._timeline.end(segment.spoken)
             self._emitter.changed()
 
-    def first_byte(self) -> None:
-        """The reply's first byte is about to be added to the track."""
-        self._emitter.first_byte()
+    def first_byte(self, not_before: float) -> None:
+        """The reply's first byte is about to be added to the track; an earlier reply may be heard until then."""
+        self._emitter.first_byte(not_before)
 
     def pushed(self, seconds_total: float) -> None:
         """So many seconds of the reply's audio have been added to the track by now."""
