@@ -29,6 +29,8 @@ from videosdk_plugins_smallestai.errors import (
 )
 from videosdk_plugins_smallestai.reply import effects as fx
 from videosdk_plugins_smallestai.reply.machine import ReplyMachine
+from videosdk_plugins_smallestai.reply.pace import TYPICAL_LETTER
+from videosdk_plugins_smallestai.reply.silence_watchdog import LIKELY_SHARE
 from videosdk_plugins_smallestai.transport.base import (
     Accepted,
     Audio,
@@ -560,7 +562,7 @@ def judge(plan: Plan, out: Outcome) -> tuple[str | None, str | None]:
             return f"{len(expected) - len(out.heard)} units lost without an error", condition(plan)
         return None, None
     if not has_cause(plan):
-        return f"an error without a cause: {out.error!r}", condition(plan)
+        return f"an error without a cause: {out.error!r}", condition(plan) or fast_and_untold(plan)
     if out.error not in out.emitted:
         return "the error was not emitted", None
     return None, None
@@ -587,6 +589,14 @@ def condition(plan: Plan) -> str | None:
         plausible = place / UNITS_PER_SECOND >= 0.035 * plan.texts[segment]
         if guessed and seconds > 0.15 and (plausible or plan.route == "context"):
             return "a stall where the text may have ended, on a server not known to say `complete` promptly"
+    return None
+
+
+def fast_and_untold(plan: Plan) -> str | None:
+    """The condition under which a voice that is fast is taken for one that has stopped."""
+    told = plan.new_ids or (plan.complete_per == "release" and plan.complete is not None)
+    if plan.route == "context" and not told and 0.9 * plan.pace < LIKELY_SHARE * TYPICAL_LETTER:
+        return "nothing tells fragments apart, and the voice is fast"
     return None
 
 
