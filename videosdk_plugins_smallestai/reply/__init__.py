@@ -15,7 +15,7 @@ by their names:
 - **Neither ids nor a prompt `complete` tell fragments apart** (one ``request_id`` for the whole connection, and
   each `complete` seconds late). The listener hears all of it, but a break may be mended with an error that has no
   cause.
-- **Nothing tells fragments apart, and the voice is fast** (one ``request_id``, no `complete` for each, and less than
-  0.047 s of audio for a letter at speed 1). Two sentences may be taken for one that has stopped in the middle: what
-  came is heard, and then the reply fails for the rest.
+- **Nothing tells fragments apart, and the voice is fast** (one ``request_id``, no `complete` for each, and less
+  than 0.047 s of audio for a letter at speed 1). Two sentences may be taken for one that has stopped in the middle:
+  what came is heard, and then the reply fails for the rest.
 """
