@@ -10,9 +10,9 @@ from typing import Any
 from videosdk.agents import TTS
 
 from ..errors import SmallestAIError
-from ..playback.playhead import Playhead
 from ..timing import Timing
 from .gate import Gate
+from .patience import Patience
 from .tape import Place, Reader, Tape, after_audio, after_words, before_unspoken, letters, sentence_start
 from .words import EstimatedWords
 
@@ -44,6 +44,15 @@ class Reply:
         self.tried: set[int] = set()
         self.over = False
         self.stopped = False
+
+    def end(self) -> None:
+        """No further attempt is made."""
+        self.over = True
+
+    def failed(self, attempt: Attempt, place: Place) -> None:
+        """An attempt has failed: what comes from the place on was not spoken."""
+        self.tried.add(attempt.index)
+        self.place = place
 
     def stop(self) -> None:
         """No voice speaks it any more, from this moment on."""
@@ -107,15 +116,11 @@ class Attempt:
         self._bytes_per_second = bytes_per_second
         self._on_first_byte = on_first_byte
         self._timing = timing
-        self._loop = asyncio.get_running_loop()
         self._reader = Reader(reply.tape, reply.place, self._give)
-        self._playhead = Playhead(self._loop.time)
         self._begun = False
         self._given: list[float] = []  # for each item, the audio that the voice had brought when it got it
-        self._given_at = self._loop.time()
         self._concurrent = False  # whether it brings audio while it waits for text
-        self._told_to_end: asyncio.Future[None] = self._loop.create_future()
-        self._told_to_end_at = self._heard_at = 0.0
+        self._patience = Patience(timing)
 
     @property
     def text(self) -> Any:
@@ -132,6 +137,10 @@ class Attempt:
         """Whether the voice has got what the caller's text has raised."""
         return self._reader.failed
 
+    def tell_words(self, words: EstimatedWords) -> None:
+        """The voice does not tell its words: these do."""
+        self.words = words
+
     async def first_byte(self) -> None:
         """The voice is about to bring audio. Only the first call counts."""
         if self._begun:
@@ -146,20 +155,23 @@ class Attempt:
         seconds = size / self._bytes_per_second
         self.heard += seconds
         self._concurrent = self._concurrent or self._reader.waiting
-        self._playhead.push(seconds)
-        self._heard_at = self._loop.time()
+        self._patience.hear(seconds)
         if self.words is not None:
             self.words.hear(seconds)
 
+    def hear_word(self, event: dict[str, Any]) -> None:
+        """The voice has told a word."""
+        self.told = event.get("cumulative_text") or f"{self.told} {event.get('word', '')}".strip()
+
     def pause(self) -> None:
         """The listener hears nothing until `resume`."""
-        self._playhead.pause()
+        self._patience.pause()
         if self.words is not None:
             self.words.pause()
 
     def resume(self) -> None:
         """The listener hears the voice again."""
-        self._playhead.resume()
+        self._patience.resume()
         if self.words is not None:
             self.words.resume()
 
@@ -180,9 +192,8 @@ class Attempt:
         """Let the voice speak. Returns when it has ended, or is taken for hung; what it has failed with."""
         task = asyncio.ensure_future(speaking)
         try:
-            while not task.done() and (left := self._patience()) > 0:
-                waits = {task} if self._told_to_end.done() else {task, self._told_to_end}
-                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            while not task.done() and (left := self._patience.left(asks=self._reader.waiting)) > 0:
+                await self._patience.wait(task, left)
             if not task.done():
                 await self._abandon(task)
                 return None if self.failure else TimeoutError(f"{self.voice.label} has been silent for too long")
@@ -231,25 +242,13 @@ class Attempt:
 
     def _give(self, item: Any) -> None:
         self._given.append(self.heard)
-        self._given_at = self._loop.time()
+        self._patience.gave()
         if self.words is not None:
             self.words.take(item)
 
     def _tell_to_end(self) -> None:
         self._reader.close()
-        if not self._told_to_end.done():
-            self._told_to_end.set_result(None)
-            self._told_to_end_at = self._loop.time()
-
-    def _patience(self) -> float:
-        """Seconds that the voice may still take before it is taken for hung."""
-        now = self._loop.time()
-        if self._reply.stopped or self.failure is not None:
-            return max(self._told_to_end_at, self._heard_at) + self._timing.fallback_grace - now
-        if self._reader.waiting:
-            return self._timing.fallback_silence
-        # Some wait until what they have brought has been heard.
-        return max(self._given_at, self._playhead.heard_until) + self._timing.fallback_silence - now
+        self._patience.tell_to_end()
 
     async def _abandon(self, task: asyncio.Task[None]) -> None:
         """End a voice that does not end by itself."""

@@ -369,8 +369,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             timing=self.timing,
         )
         if reply.live and self.supports_word_timestamps and not _tells_words(voice):
-            attempt.words = EstimatedWords(
-                self.audio_track, lambda event: self._tell_word(reply, attempt, event), self.timing
+            attempt.tell_words(
+                EstimatedWords(self.audio_track, lambda event: self._tell_word(reply, attempt, event), self.timing)
             )
         reply.attempts.append(attempt)
         self._blamed.discard(index)
@@ -390,7 +390,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             error = RuntimeError(f"{attempt.voice.label}: {attempt.failure}")
         text_error = reply.tape.error if attempt.text_failed and _stems_from(error, reply.tape.error) else None
         if error is None or text_error is not None or reply.over:
-            reply.over = True
+            reply.end()
             await attempt.end(None)
             if text_error is not None and not reply.stopped:
                 raise text_error
@@ -399,14 +399,13 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             self._blamed.add(attempt.index)
             if emits:
                 self.emit("error", str(error))
-        reply.tried.add(attempt.index)
-        reply.place = attempt.unspoken_from(error)
+        reply.failed(attempt, attempt.unspoken_from(error))
         await attempt.end(reply.place)
         moved = await self._move_on(attempt, str(error), reply)
         if reply.nothing_left:
-            reply.over = True
+            reply.end()
         elif not moved and not reply.over:
-            reply.over = True
+            reply.end()
             if isinstance(error, SmallestAIError):
                 error.unspoken = reply.tape.readable(reply.place)
             raise error
@@ -489,7 +488,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     def _tell_word(self, reply: Reply, attempt: Attempt, event: Any) -> None:
         if reply.stopped or not isinstance(event, dict):
             return
-        attempt.told = event.get("cumulative_text") or f"{attempt.told} {event.get('word', '')}".strip()
+        attempt.hear_word(event)
         self.emit("word_spoken", event | {"cumulative_text": reply.told})
 
     # The framework's own
