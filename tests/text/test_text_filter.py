@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Iterable
 from itertools import cycle
@@ -18,6 +19,7 @@ from videosdk.agents import FlushMarker
 from videosdk_plugins_smallestai import SpeechTextFilter
 from videosdk_plugins_smallestai.testing import call
 from videosdk_plugins_smallestai.text.markdown import SpokenText
+from videosdk_plugins_smallestai.text.reasoning import Reasoning
 from videosdk_plugins_smallestai.text.sentences import is_speakable
 
 FILE = (Path(__file__).parent / "model_texts.txt").read_text(encoding="utf-8")
@@ -329,6 +331,73 @@ async def test_replies_that_overlap_do_not_mix() -> None:
                 found.append(item)
         await both.reset()
     assert ["".join(found) for found in items] == ["a_b *c*.\n", "one two b"]
+
+
+REASONED = {
+    "reasoning": ("<think>\nHe asks for a *day*.\nSay </ thin.\n</think>\n\nIt is **Friday**.", "It is Friday."),
+    "none": ("<think>\n\n</think>\n\nIt is Friday.", "It is Friday."),
+    "white space before": ("\n <think>a < b</think>It is Friday.", "It is Friday."),
+    "another name": ("<Thinking>He asks. <think></Thinking> It is Friday.", "It is Friday."),
+    "a list behind it": ("<think>so</think>\n- one\n- two", "one.\ntwo"),
+    "a word": ("Say <think>x</think>.", "Say <think>x</think>."),
+    "no such tag": ("<thinker> <thin", "<thinker> <thin"),
+    "formatting": ("<b>Yes</b>", "Yes"),
+    "white space only": (" \n", ""),
+}
+"""What a model that reasons wrote, and what a person would say for it."""
+
+
+async def filtered(pieces: Iterable[Any]) -> list[Any]:
+    return [item async for item in SpeechTextFilter().filter(stream(pieces))]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("name", REASONED)
+async def test_reasoning_that_begins_a_reply_is_not_spoken(
+    name: str, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    written, said = REASONED[name]
+    items = await filtered(divided(written, [size]))
+    assert lines("".join(items)) == lines(said)
+    assert "" not in items
+    assert not caplog.records
+
+
+@given(
+    st.sampled_from(["", " ", "\n", "<", "x"]),
+    st.text(st.sampled_from("<>/thinkgour eas\n\u0130"), max_size=30),
+    st.lists(st.integers(1, 9), min_size=1, max_size=4),
+)
+def test_reasoning_is_the_same_in_any_division(before: str, inside: str, sizes: list[int]) -> None:
+    def answer(pieces: list[str]) -> tuple[str, bool]:
+        reasoning = Reasoning()
+        return "".join(map(reasoning.feed, pieces)) + reasoning.finish(), reasoning.is_open
+
+    written = f"{before}<think>{inside}</think>\n\nIt is Friday."
+    for text in (written, before + inside, written.removesuffix("</think>\n\nIt is Friday.")):
+        assert answer(divided(text, sizes)) == answer([text])
+    told, is_open = answer([written])
+    assert told.endswith("It is Friday.")
+    assert not is_open
+
+
+async def test_the_first_word_behind_reasoning_is_passed_on_at_once() -> None:
+    text = Reasoning()
+    tokens = ["<", "think", ">", "So", " it", " is", ".", "</", "think", ">", "\n\n", "It", " is", " Friday"]
+    assert [text.feed(token) for token in tokens] == [""] * 11 + ["It", " is", " Friday"]
+
+
+async def test_reasoning_that_never_ends_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert await filtered(["<think>", "He asks", " for a day. ", "It is Friday."]) == []
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "<think> without </think>" in warning.getMessage()
+    assert "Friday" not in warning.getMessage()
+
+
+async def test_a_marker_within_reasoning_does_not_end_it() -> None:
+    flush = FlushMarker()
+    written = ["<think>He", flush, " asks.</think>Let me see.", flush, "<think>So.</think>", "It is Friday."]
+    assert await filtered(written) == [flush, "Let me see.", flush, "It is Friday."]
 
 
 async def test_a_marker_is_passed_on_behind_what_came_before_it() -> None:

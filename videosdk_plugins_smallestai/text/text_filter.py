@@ -7,10 +7,14 @@ from contextlib import aclosing
 
 from videosdk.agents.tokenize import TextFilter
 
+from ..log import Log
 from .markdown import SpokenText
 from .read_ahead import ReadAhead
+from .reasoning import Reasoning
 
 __all__ = ["SpeechTextFilter"]
+
+log = Log("SpeechTextFilter")
 
 
 class SpeechTextFilter(TextFilter):  # type: ignore[misc]
@@ -19,10 +23,11 @@ class SpeechTextFilter(TextFilter):  # type: ignore[misc]
     ``Pipeline(text_filter=SpeechTextFilter(), text_chunking=False)``. Markdown's marks, emoji, HTML tags, marks of
     footnotes and the addresses of links are taken out. Words, also those of code, stay, and numbers, money, times
     and codes are left as they were written, for the voice to read. Headings, list items and rows of tables end in a
-    full stop, so that they are not read as one with what follows.
+    full stop, so that they are not read as one with what follows. The block ``<think>...</think>`` with which a
+    model that reasons begins its reply is left out; if it never ends, nothing is spoken, and a warning says so.
 
     Text is passed on at once, but for an open mark: it waits until it is closed, or is none, at most for the
-    sentence. Replies that overlap share nothing.
+    sentence (a block of reasoning as long as it takes). Replies that overlap share nothing.
 
     Attributes:
         reads_ahead: Tells a voice that what stands in front of it is read to its end: it need not do so itself.
@@ -50,7 +55,7 @@ class SpeechTextFilter(TextFilter):  # type: ignore[misc]
 
 
 async def _spoken(chunks: ReadAhead[str]) -> AsyncGenerator[str, None]:
-    text = SpokenText()
+    text = _Segment()
     async with aclosing(chunks):
         try:
             async for chunk in chunks:
@@ -60,7 +65,7 @@ async def _spoken(chunks: ReadAhead[str]) -> AsyncGenerator[str, None]:
                     continue
                 if spoken := text.finish():  # a FlushMarker ends a segment
                     yield spoken
-                text = SpokenText()
+                text = text.next()
                 yield chunk
         except Exception:
             if spoken := text.finish():
@@ -68,3 +73,32 @@ async def _spoken(chunks: ReadAhead[str]) -> AsyncGenerator[str, None]:
             raise
     if spoken := text.finish():
         yield spoken
+    if text.reasoning.is_open:
+        log.warning(
+            "the language model's text has ended within its reasoning (<think> without </think>), which is not "
+            "spoken. Let it write longer answers, or turn its reasoning off"
+        )
+
+
+class _Segment:
+    """Text up to a `FlushMarker`, as it is spoken.
+
+    Args:
+        reasoning: What it begins in the middle of, if anything.
+    """
+
+    def __init__(self, reasoning: Reasoning | None = None) -> None:
+        self.reasoning = reasoning or Reasoning()
+        self._text = SpokenText()
+
+    def feed(self, text: str) -> str:
+        """Take more of it; what can be spoken now, perhaps ""."""
+        return self._text.feed(self.reasoning.feed(text))
+
+    def finish(self) -> str:
+        """Nothing more comes; the rest of what can be spoken."""
+        return self._text.feed(self.reasoning.finish()) + self._text.finish()
+
+    def next(self) -> _Segment:
+        """The one behind a marker."""
+        return _Segment(self.reasoning if self.reasoning.is_open else None)
