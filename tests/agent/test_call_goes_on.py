@@ -16,7 +16,7 @@ import pytest
 import videosdk.agents
 from agent_session import SilentAgent, in_virtual_call, nothing_left, only_loopback
 from listening import assert_same
-from routes import ROUTES, every_route
+from routes import ROUTES, SECONDARY, every_route
 from videosdk.agents import TTS, Pipeline
 
 from videosdk_plugins_smallestai import FallbackTTS, SmallestAIError, SmallestAITTS, SpeechTextFilter
@@ -36,13 +36,21 @@ PIPELINES: dict[str, dict[str, Any]] = {
 }
 FALLBACKS = {"alone": None, "our fallback": FallbackTTS, "the framework's fallback": videosdk.agents.FallbackTTS}
 
+
+def marks(route: str, pipeline: str, fallback: str) -> Any:
+    """The short run has one route, the full one what the routes may differ in, and the long form all of it."""
+    if (route, fallback) == ("continuations", "alone"):
+        return ()
+    return pytest.mark.soak if route in SECONDARY and pipeline != "recommended" else pytest.mark.slow
+
+
 CASES = [
     pytest.param(
         route,
         options,
         kind,
         id=f"{route}, {pipeline}, {name}",
-        marks=() if (route, name) == ("continuations", "alone") else pytest.mark.slow,
+        marks=marks(route, pipeline, name),
     )
     for route in ROUTES
     for pipeline, options in PIPELINES.items()
