@@ -1043,6 +1043,20 @@ async def test_a_reply_ends_normally_when_the_wrapper_is_closed() -> None:
         assert call.errors == []
 
 
+def test_replies_that_wait_behind_each_other_are_spoken_in_one_event_loop_after_another() -> None:
+    tts = FallbackTTS([Foreign(), Foreign()])
+
+    @in_virtual_time
+    async def use() -> None:
+        tts.loop, tts.audio_track = asyncio.get_running_loop(), (track := RecordingTrack())
+        await tts.prewarm()
+        await asyncio.gather(tts.synthesize("One."), tts.synthesize("Two."))
+        assert_same(track.speech, tone("One.Two."))
+
+    use()
+    use()
+
+
 @in_virtual_time
 async def test_the_active_voices_attributes_are_the_wrappers() -> None:
     async with servers({}) as (waves,), a_call(ours(waves, voice_id="emily", language="hi"), Foreign()) as call:

@@ -75,6 +75,20 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         if not providers:
             raise ValueError("FallbackTTS needs at least one provider; got an empty list")
         self._gates = [Gate() for _ in providers]
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._settle_in()
+        self._first_audio_sent = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        super().__init__(
+            list(providers),
+            temporary_disable_sec,
+            permanent_disable_after_attempts,
+            latency_threshold_ms,
+            consecutive_latency_hits,
+        )
+        self.supports_word_timestamps = any(map(_tells_words, providers))
+
+    def _settle_in(self) -> None:
         self._reply: Reply | None = None
         self._replies: set[Reply] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
@@ -86,16 +100,14 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._paused_voices: list[TTS] = []
         self._closing = 0
         self._warmed_at: float | None = None
-        self._first_audio_sent = False
-        self.loop: asyncio.AbstractEventLoop | None = None
-        super().__init__(
-            list(providers),
-            temporary_disable_sec,
-            permanent_disable_after_attempts,
-            latency_threshold_ms,
-            consecutive_latency_hits,
-        )
-        self.supports_word_timestamps = any(map(_tells_words, providers))
+
+    def _settle(self) -> None:
+        """Bind this object to the running event loop; what belonged to an earlier loop is made anew."""
+        loop = asyncio.get_running_loop()
+        if self._home is not loop:
+            if self._home is not None:
+                self._settle_in()
+            self._home = loop
 
     def __setattr__(self, name: str, value: Any) -> None:
         """The pipeline sets ``loop`` and ``audio_track``: each voice gets them, the track behind a gate."""
@@ -160,6 +172,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
         A failure is logged.
         """
+        self._settle()
         if self._closing:
             return
         if (advice := framework.advice(self)) is not None:
@@ -222,6 +235,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
         A reply that is called for before this has returned is not spoken: nobody would close its voice.
         """
+        self._settle()
         self._closing += 1
         try:
             await self._close()
@@ -258,6 +272,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             Exception: All voices have failed; what the last one has failed with. Each failure is emitted, once.
             TypeError: ``text`` is neither a ``str`` nor an async iterator.
         """
+        self._settle()
         if self.audio_track is None or not self.loop:
             log.error("audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
@@ -287,6 +302,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         Raises:
             Exception: As `synthesize`; a failure that is raised is not emitted.
         """
+        self._settle()
         if self._closing:
             return
         async with self._replying(text_stream, live=framework.speaks_through_tts_hook()) as reply:
