@@ -15,6 +15,7 @@ from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import AuthenticationError, ServerError
 from videosdk_plugins_smallestai.emulator import Break, Mute, NoAudio, Refuse, SpeechRequest, WavesEmulator, tone
+from videosdk_plugins_smallestai.emulator.threaded import ThreadedWavesEmulator
 from videosdk_plugins_smallestai.timing import Timing
 from videosdk_plugins_smallestai.transport.base import Failed, Opened, OpenFailed
 
@@ -264,6 +265,28 @@ def test_an_instance_serves_in_one_event_loop_after_another() -> None:
         await plugin.aclose()
 
     asyncio.run(speak_again())
+
+
+def test_an_event_loop_that_ends_opens_no_further_connection() -> None:
+    """As in a script whose main function returns without `aclose`: what was opened then would be left behind."""
+    plugin = Instance("http://127.0.0.1:1")
+    waves = ThreadedWavesEmulator(voice="tone")
+    begun: list[str] = []
+
+    def note(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        begun.append(work.__qualname__)
+        return asyncio.Task(work, loop=loop, **options)
+
+    async def leave() -> None:
+        plugin.session.base_url = waves.base_url
+        await warm(plugin)
+        asyncio.get_running_loop().set_task_factory(note)
+
+    with waves.thread():
+        asyncio.run(leave())
+        plugin.session.forget()
+        assert len(waves.connections) == 1
+        assert "WireKeeper._connect" not in begun
 
 
 # Services that do not keep a connection

@@ -270,6 +270,8 @@ class WireKeeper(ABC, Generic[W]):
             self._idle = None
             self._log.debug("the idle connection is gone: %s", connection.reason)
         self._backoff.lose(_now(), connection)
+        if connection.cancelled:
+            self._warm_until = 0.0  # the event loop ends: who opened another would be left in it
         self._arrange()
 
     def _served(self, task: asyncio.Task[None]) -> None:

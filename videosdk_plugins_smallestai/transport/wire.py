@@ -46,6 +46,7 @@ class Wire(ABC):
         opened_at: By the loop's clock.
         reason: Why the connection ended, or what the server told that names no request; ``None`` before.
         idle_told: Whether the server has said that it closes the connection for being idle.
+        cancelled: Whether `run` was cancelled, as when the event loop ends.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Wire(ABC):
         self.opened_at = asyncio.get_running_loop().time()
         self.reason: SmallestAIError | None = None
         self.idle_told = False
+        self.cancelled = False
         self._socket = socket
         self._secret = session.secret
         self._log = session.log
@@ -129,6 +131,9 @@ class Wire(ABC):
         try:
             while not (await asyncio.wait((receiving, ended), timeout=beat, return_when=FIRST_COMPLETED))[0]:
                 self._beat()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
         finally:
             ended.cancel()
             self._end(DroppedError("The connection was closed"))
