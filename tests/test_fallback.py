@@ -1134,6 +1134,29 @@ async def test_a_stream_that_nobody_can_speak_raises() -> None:
 
 
 @in_virtual_time
+async def test_streams_and_a_reply_of_one_voice_of_another_make_do_not_take_each_others_audio() -> None:
+    async def stream(text: str) -> bytes:
+        return b"".join([pcm async for pcm in call.tts.stream_synthesize(items([text]))])
+
+    async with a_call(Foreign(streams=True), Foreign()) as call:
+        texts = ["One phrase is stored.", "And another one."]
+        long = SEVEN * 5  # longer than a voice may be silent
+        streams = [asyncio.ensure_future(stream(texts[0]))]
+        speaking = asyncio.ensure_future(call.synthesize(long))
+        await call.track.hears(0.1)
+        streams.append(asyncio.ensure_future(stream(texts[1])))
+        await speaking
+        for text, spoken in zip(texts, await asyncio.gather(*streams), strict=True):
+            assert_same(spoken, tone(text))
+        assert_same(call.track.speech, tone(long))
+        call.track.heard.clear()
+        await call.synthesize("It still speaks.")
+        assert_same(call.track.speech, tone("It still speaks."))
+        assert call.errors == []
+        assert call.tts.active_provider is call.tts.providers[0]
+
+
+@in_virtual_time
 async def test_an_interrupt_spares_a_stream_that_nobody_hears() -> None:
     async with servers({}) as (waves,), a_call(ours(waves), Foreign()) as call:
         heard = bytearray()

@@ -191,6 +191,7 @@ class Attempt:
     async def run(self, speaking: Coroutine[Any, Any, None]) -> BaseException | None:
         """Let the voice speak. Returns when it has ended, or is taken for hung; what it has failed with."""
         task = asyncio.ensure_future(speaking)
+        self._given_at = self._loop.time()  # until now it has waited for its turn
         try:
             while not task.done() and (left := self._patience.left(asks=self._reader.waiting)) > 0:
                 await self._patience.wait(task, left)

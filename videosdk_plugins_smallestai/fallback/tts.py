@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, redirect_stdout
+from contextlib import aclosing, asynccontextmanager, nullcontext, redirect_stdout
 from io import StringIO
 from typing import Any, ClassVar, Self
 from weakref import WeakSet
@@ -96,6 +96,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._switching: set[asyncio.Task[Any]] = set()
         self._blamed: set[int] = set()
         self._speaking = asyncio.Lock()
+        self._tracks = [asyncio.Lock() for _ in self._gates]  # whose turn it is on each voice's audio track
         self._paused = False
         self._paused_voices: list[TTS] = []
         self._closing = 0
@@ -284,7 +285,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._keep_warm()
         async with self._replying(text, live=True) as reply, self._speaking:
             while (attempt := await self._begin(reply, through_gate=True)) is not None:
-                raised = await attempt.run(attempt.voice.synthesize(attempt.text, **kwargs))
+                raised = await attempt.run(self._speak(attempt, kwargs))
                 await self._end(reply, attempt, raised, emits=True)
 
     async def stream_synthesize(
@@ -323,15 +324,13 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
     async def _stream(self, attempt: Attempt, overrides: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """A voice's `stream_synthesize`; for one that has the framework's own, which loses its errors, the same."""
-        voice = attempt.voice
-        if getattr(type(voice), "stream_synthesize", None) is not TTS.stream_synthesize:
-            async with aclosing(voice.stream_synthesize(attempt.text, **overrides)) as audio:
+        if not _speaks_into_its_track(attempt.voice):
+            async with aclosing(attempt.voice.stream_synthesize(attempt.text, **overrides)) as audio:
                 async for pcm in audio:
                     yield pcm
             return
-        before, track = voice.audio_track, QueueTrack(self.audio_track)
-        voice.audio_track = track
-        speaking = asyncio.ensure_future(attempt.run(voice.synthesize(attempt.text, **overrides)))
+        track = QueueTrack(self.audio_track)
+        speaking = asyncio.ensure_future(self._speak_into(track, attempt, overrides))
         speaking.add_done_callback(lambda _: track.queue.put_nowait(None))
         try:
             while (pcm := await track.queue.get()) is not None:
@@ -339,8 +338,24 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             if (error := speaking.result()) is not None:
                 raise error
         finally:
-            voice.audio_track = before
             speaking.cancel()
+
+    async def _speak(self, attempt: Attempt, overrides: dict[str, Any]) -> None:
+        """Let a voice speak into its audio track, when nothing else is spoken into another in its place."""
+        async with self._tracks[attempt.index] if _speaks_into_its_track(attempt.voice) else nullcontext():
+            await attempt.voice.synthesize(attempt.text, **overrides)
+
+    async def _speak_into(
+        self, track: QueueTrack, attempt: Attempt, overrides: dict[str, Any]
+    ) -> BaseException | None:
+        """Let a voice speak into a track in the place of its own. Returns what it has failed with."""
+        voice = attempt.voice
+        async with self._tracks[attempt.index]:
+            voice.audio_track = track
+            try:
+                return await attempt.run(voice.synthesize(attempt.text, **overrides))
+            finally:
+                voice.audio_track = None if self.audio_track is None else self._gates[attempt.index]
 
     @asynccontextmanager
     async def _replying(self, text: Any, *, live: bool) -> AsyncIterator[Reply]:
@@ -532,6 +547,11 @@ async def _ignore() -> None:
 
 def _tells_words(voice: TTS) -> bool:
     return getattr(voice, "supports_word_timestamps", False) is True
+
+
+def _speaks_into_its_track(voice: TTS) -> bool:
+    """Whether all that it speaks goes through its one audio track, streams too: those are the framework's own."""
+    return getattr(type(voice), "stream_synthesize", None) is TTS.stream_synthesize
 
 
 def _stems_from(error: BaseException | None, origin: BaseException | None) -> bool:
