@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from agent_session import agent_session, in_virtual_call
 from listening import FRAME_BYTES, SEVEN, RecordingTrack, assert_same, items, tokens
-from routes import ROUTES, quick_on
+from routes import ROUTES, every_route, quick_on
 from staging import impatient
 from videosdk.agents import TTS, FlushMarker, Pipeline, run_tts
 from videosdk.agents.event_bus import global_event_emitter
@@ -26,7 +26,7 @@ from videosdk_plugins_smallestai import (
     ServerError,
     SmallestAITTS,
 )
-from videosdk_plugins_smallestai.emulator import Break, Refuse, SpeechRequest, WavesEmulator, tone
+from videosdk_plugins_smallestai.emulator import Break, Refuse, SpeechRequest, Stall, WavesEmulator, tone
 from videosdk_plugins_smallestai.timing import Timing
 
 PARTS = ["This is the first.", "The second comes.", "Here is the third.", "And the fourth.", "Five ends it."]
@@ -319,6 +319,32 @@ async def test_a_voice_that_fails_in_mid_sentence_is_followed_by_that_sentence_f
         await call.synthesize(items(PARTS))
         assert_heard(call, " ".join(PARTS), " ".join(PARTS[2:]))
         assert max(call.track.gaps, default=0.0) < SOON
+        assert len(call.errors) == 1
+
+
+@pytest.mark.parametrize("words", [True, False], ids=["words", "no words"])
+@every_route
+@in_virtual_time
+async def test_a_voice_that_is_given_up_in_mid_sentence_is_followed_by_that_sentence_from_its_start(
+    route: str, words: bool
+) -> None:
+    """Its own error would come later: over HTTP after `timeout`. Words that it estimates may be told too early."""
+    sentences = [
+        "I do a b c d e f g h i j k l m n o p.",
+        "Uncharacteristically long misunderstandings do happen.",
+        "It ends.",
+    ]
+
+    def fault(request: SpeechRequest) -> Stall | None:
+        at = request.text.find(sentences[1])
+        return None if at < 0 else Stall(3600, after=len(tone(request.text[:at])) / 48000 + 0.9)
+
+    async with (
+        servers({"fault": fault}, {}) as (first, second),
+        a_call(ours(first, route, word_timestamps=words), ours(second, route, word_timestamps=words)) as call,
+    ):
+        await call.synthesize(items(sentences))
+        assert_heard(call, " ".join(sentences), " ".join(sentences[1:]))
         assert len(call.errors) == 1
 
 

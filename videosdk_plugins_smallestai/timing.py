@@ -64,7 +64,7 @@ class Timing:
         fallback_grace: A voice of `FallbackTTS` that has emitted an error, or was interrupted, may take so long to
             end; the first, counted from its last audio: it may only warn.
         fallback_silence: A voice of `FallbackTTS` that has text to speak, has let the listener run dry, and brings
-            nothing for so long, is hung. Ours give up before, and say why.
+            nothing for so long, is hung. Ours then fail, and say what they have not spoken.
         fallback_prewarm: Prewarming all voices of `FallbackTTS` may hold up a call's start for so long.
         voices: The list of voices may take so long: nobody waits for it in a conversation.
     """

@@ -429,6 +429,16 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             if inspect.isawaitable(result):
                 await result
 
+    def give_up(self, reason: str) -> None:
+        """Let the replies in progress fail, as if the service had, so that another voice goes on in their place.
+
+        `FallbackTTS` calls it sooner than a reply itself loses hope. The error tells what was not spoken.
+
+        Args:
+            reason: What the error says.
+        """
+        self._replies.give_up(reason)
+
     async def voices(self, model: SmallestAIModel | str | None = None) -> list[Voice]:
         """The voices that the service lists for a model, cloned ones too where it lists them.
 

@@ -191,13 +191,15 @@ class Attempt:
     async def run(self, speaking: Coroutine[Any, Any, None]) -> BaseException | None:
         """Let the voice speak. Returns when it has ended, or is taken for hung; what it has failed with."""
         task = asyncio.ensure_future(speaking)
-        self._given_at = self._loop.time()  # until now it has waited for its turn
+        self._patience.begin()
         try:
             while not task.done() and (left := self._patience.left(asks=self._reader.waiting)) > 0:
                 await self._patience.wait(task, left)
+            if not task.done() and self.failure is None and not self._reply.stopped:
+                await self._give_up(task)
             if not task.done():
                 await self._abandon(task)
-                return None if self.failure else TimeoutError(f"{self.voice.label} has been silent for too long")
+                return None if self.failure else TimeoutError(self._silent)
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.wait({task}, timeout=self._timing.fallback_grace)
@@ -250,6 +252,16 @@ class Attempt:
     def _tell_to_end(self) -> None:
         self._reader.close()
         self._patience.tell_to_end()
+
+    @property
+    def _silent(self) -> str:
+        return f"{self.voice.label} has been silent for too long"
+
+    async def _give_up(self, task: asyncio.Task[None]) -> None:
+        """Have a voice of ours fail: only its own error tells what it has not spoken."""
+        if (give_up := getattr(self.voice, "give_up", None)) is not None:
+            give_up(self._silent)
+            await asyncio.wait({task}, timeout=self._timing.fallback_grace)
 
     async def _abandon(self, task: asyncio.Task[None]) -> None:
         """End a voice that does not end by itself."""

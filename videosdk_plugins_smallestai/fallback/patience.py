@@ -25,6 +25,10 @@ class Patience:
         self._ends_at: float | None = None
         self._told_to_end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    def begin(self) -> None:
+        """The voice begins. Until now it may have waited for its turn."""
+        self._given_at = self._now()
+
     def gave(self) -> None:
         """The voice has got text."""
         self._given_at = self._now()

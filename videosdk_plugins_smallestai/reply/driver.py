@@ -135,6 +135,11 @@ class ReplyDriver:
                     self._transport.abandon()
             self._work.cancel()
 
+    def give_up(self, error: SmallestAIError) -> None:
+        """Have it fail with this error, and tell what of its text was not heard, if it is being spoken."""
+        if self._work is not None:
+            self._inbox.put(fx.GivenUp(error))
+
     async def supersede(self) -> None:
         """End late audio, and fill the last frame: the next reply's first byte is about to be played."""
         if not self._lingers or self._stopped:

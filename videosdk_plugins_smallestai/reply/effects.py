@@ -24,6 +24,7 @@ __all__ = [
     "Event",
     "Fail",
     "FillFrame",
+    "GivenUp",
     "Interrupted",
     "MoveOn",
     "Open",
@@ -96,11 +97,18 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Another voice is to go on in its place: whatever it still hopes for, it fails with this error."""
+
+    error: SmallestAIError
+
+
+@dataclass(frozen=True, slots=True)
 class Superseded:
     """The first byte of the next reply is about to be played."""
 
 
-Event = Started | TransportEvent | TextCame | TextEnded | TextFailed | Wake | Interrupted | Superseded
+Event = Started | TransportEvent | TextCame | TextEnded | TextFailed | Wake | Interrupted | GivenUp | Superseded
 
 # Effects
 

@@ -15,7 +15,8 @@ segments:
 
 | the reply is | when                               | what moves it on                                        |
 |--------------|------------------------------------|---------------------------------------------------------|
-| SPEAKING     | from `Started` on                  | the end of all segments and of the text; a failed one   |
+| SPEAKING     | from `Started` on                  | the end of all segments and of the text; a failed one;  |
+|              |                                    | `GivenUp`                                               |
 | FAILING      | the error was emitted              | the caller's text has let go: `Fail`, OVER              |
 | LINGERING    | all was played, an end was guessed | `Complete` or a lost connection: OVER; `Superseded`     |
 | SUPERSEDED   | late audio is counted, not played  | `Complete`, a lost connection, or 5 s: OVER             |
@@ -160,6 +161,8 @@ class ReplyMachine:
             self._requests.leave(step)
             self._phase = _Phase.OVER
             step.do(fx.Done())
+        elif isinstance(event, fx.GivenUp) and self._phase is _Phase.SPEAKING:
+            self._fail(event.error, step)
         elif isinstance(event, fx.Superseded) and self._phase is _Phase.LINGERING:
             self._phase = _Phase.SUPERSEDED
             self._wake_at = step.now + self._timing.complete_wait

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 
+from ..errors import APITimeoutError
 from ..playback.playhead import Playhead
 from ..playback.sinks import QueueSink
 from .driver import ReplyDriver
@@ -75,6 +76,11 @@ class Replies:
                 await reply.wait_closed()
             if not running.cancelled():
                 running.exception()  # retrieved, so that asyncio does not warn of it
+
+    def give_up(self, reason: str) -> None:
+        """Have those on the track fail, with the reason in the error."""
+        for reply in self._spoken:
+            reply.give_up(APITimeoutError(reason))
 
     def pause(self) -> None:
         """The listener hears nothing until `resume`."""
