@@ -86,6 +86,7 @@ class Plan:
         open_failures: What the next openings are answered with.
         dead_at: For a connection, by number: when the network stops carrying.
         interrupt_at: When the listener interrupts.
+        given_up_at: When the reply is given up, so that another voice goes on in its place.
         supersede_after: Seconds after the end at which the next reply begins.
     """
 
@@ -107,6 +108,7 @@ class Plan:
     open_failures: list[SmallestAIError] = field(default_factory=list)
     dead_at: dict[int, float] = field(default_factory=dict)
     interrupt_at: float | None = None
+    given_up_at: float | None = None
     supersede_after: float = 0.5
     seed: int = 0
 
@@ -134,6 +136,8 @@ class Outcome:
         dropped: Units that came too late.
         gap: Seconds of silence that the listener heard after the first audio.
         late: Units played after the reply had ended.
+        unspoken: What the error tells of the text that was taken and not spoken.
+        taken: Segments of the text that were taken.
     """
 
     heard: list[tuple[int, int]] = field(default_factory=list)
@@ -147,6 +151,7 @@ class Outcome:
     gap: float = 0.0
     late: int = 0
     unspoken: str = ""
+    taken: int = 0
 
 
 class Simulation:
@@ -181,6 +186,8 @@ class Simulation:
     def run(self) -> Outcome:
         if self.plan.interrupt_at is not None:
             self.at(self.plan.interrupt_at, self._interrupt)
+        if self.plan.given_up_at is not None:
+            self.at(self.plan.given_up_at, lambda: self.post(fx.GivenUp(APITimeoutError("given up"))))
         self.post(fx.Started())
         steps = 0
         while self._agenda and self.now < 3000:
@@ -189,6 +196,7 @@ class Simulation:
             steps += 1
             assert steps < 8_000, "it goes on for ever"
         self.outcome.dropped = self.machine.dropped
+        self.outcome.taken = self._next_text
         return self.outcome
 
     def post(self, event: fx.Event) -> None:
@@ -534,6 +542,8 @@ def draw(seed: int, route: str | None = None) -> Plan:
     if r.random() < 0.15:
         plan.interrupt_at = r.uniform(0.0, 8.0)
     plan.supersede_after = r.choice((0.0, 0.5, 3.0, 10.0))
+    if r.random() < 0.05:
+        plan.given_up_at = r.uniform(0.0, 8.0)
     return plan
 
 
@@ -565,13 +575,25 @@ def judge(plan: Plan, out: Outcome) -> tuple[str | None, str | None]:
         return f"an error without a cause: {out.error!r}", condition(plan) or fast_and_untold(plan)
     if out.error not in out.emitted:
         return "the error was not emitted", None
+    whole = {segment for segment, sample in out.heard if sample == plan.units(segment) - 1}
+    left = sum(plan.texts[segment] for segment in range(out.taken) if segment not in whole)
+    if (told := out.unspoken.count("a")) < left:
+        return f"the error tells of {told} letters that were not spoken; there are {left}", condition(
+            plan
+        ) or slow_and_untold(plan)
     return None, None
 
 
 def has_cause(plan: Plan) -> bool:
     """Whether something in the plan may end in an error."""
     return bool(
-        plan.cuts or plan.refusals or plan.silent or plan.open_failures or plan.dead_at or plan.longest_stall > 2.0
+        plan.cuts
+        or plan.refusals
+        or plan.silent
+        or plan.open_failures
+        or plan.dead_at
+        or plan.longest_stall > 2.0
+        or plan.given_up_at is not None
     )
 
 
@@ -597,6 +619,18 @@ def fast_and_untold(plan: Plan) -> str | None:
     told = plan.new_ids or (plan.complete_per == "release" and plan.complete is not None)
     if plan.route == "context" and not told and 0.9 * plan.pace < LIKELY_SHARE * TYPICAL_LETTER:
         return "nothing tells fragments apart, and the voice is fast"
+    return None
+
+
+def slow_and_untold(plan: Plan) -> str | None:
+    """The condition under which a fragment of a slow voice is taken for two."""
+    told = plan.complete_per == "release" and plan.complete is not None and plan.complete < 0.5
+    long_enough = any(
+        plan.units(i) / UNITS_PER_SECOND >= LIKELY_SHARE * TYPICAL_LETTER * (letters + following)
+        for i, (letters, following) in enumerate(itertools.pairwise(plan.texts))
+    )
+    if plan.route == "context" and not told and long_enough:
+        return "no prompt `complete` tells a fragment's end, and the voice is slow"
     return None
 
 

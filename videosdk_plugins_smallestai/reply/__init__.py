@@ -3,7 +3,7 @@
 `machine.py` decides, without I/O, asyncio or a clock; `driver.py` feeds it events and carries its effects out.
 
 What was played is an exact beginning of the text's audio, and all of it unless an error is raised. The wire does
-not tell enough for that in four conditions, all of them on WebSockets, which the simulation of the tests lists
+not tell enough for that in five conditions, all of them on WebSockets, which the simulation of the tests lists
 by their names:
 
 - **A stall where the text may have ended, on a server not known to say `complete` promptly.** An end is then
@@ -18,4 +18,7 @@ by their names:
 - **Nothing tells fragments apart, and the voice is fast** (one ``request_id``, no `complete` for each, and less
   than 0.047 s of audio for a letter at speed 1). Two sentences may be taken for one that has stopped in the middle:
   what came is heard, and then the reply fails for the rest.
+- **No prompt `complete` tells a fragment's end, and the voice is slow** (its audio is as long as that of this
+  fragment and the next at the usual pace). The two are taken for merged. All is heard; but should the reply fail
+  meanwhile, ``unspoken`` may lack the second, and a fallback then misses it.
 """

@@ -91,8 +91,8 @@ class Facts:
 
     @property
     def likely(self) -> bool:
-        """Whether the audio is about as long as the text takes at the reply's pace."""
-        return self.audio >= LIKELY_SHARE * self.pace * self.letters
+        """Whether the audio is plausible, and about as long as the text takes at the reply's pace."""
+        return self.plausible and self.audio >= LIKELY_SHARE * self.pace * self.letters
 
 
 def judge(f: Facts, t: Timing) -> tuple[Ruling, float | None]:
