@@ -272,6 +272,33 @@ def test_an_object_speaks_in_one_event_loop_after_another(route: str, closed: bo
     gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_object_whose_event_loop_ends_while_it_is_closed_speaks_in_the_next_one(unused_tcp_port: int) -> None:
+    waves = WavesEmulator(voice="tone", port=unused_tcp_port)
+    tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
+
+    async def begin_to_close() -> None:
+        left = [asyncio.ensure_future(tts.prewarm())]
+        await asyncio.sleep(0)
+        left.append(asyncio.ensure_future(tts.aclose()))
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in left)
+
+    async def use() -> None:
+        async with waves:
+            tts.loop, tts.audio_track = asyncio.get_running_loop(), (track := RecordingTrack())
+            await tts.prewarm()
+            gc.collect()  # what the other loop has left unfinished ends now
+            await tts.synthesize("Hello.")
+            assert_same(track.speech, tone("Hello."))
+            await tts.aclose()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin_to_close())
+    loop.close()
+    asyncio.run(use())
+
+
 async def test_what_comes_after_the_end_of_a_stream_is_counted(
     stage: MakeStage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,7 +198,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._renewing = False
         self._warming: set[asyncio.Task[None]] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
-        self._closing = 0
+        self._closing: set[asyncio.Task[Any] | None] = set()  # in which `aclose` runs
 
     def _settle(self) -> None:
         """Bind this object to the running event loop; what belonged to an earlier loop is made anew."""
@@ -460,11 +460,12 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         What is called before this has returned speaks nothing and opens none: nobody would close it.
         """
         self._settle()
-        self._closing += 1
+        closing, task = self._closing, asyncio.current_task()  # of this event loop: it may end before this does
+        closing.add(task)
         try:
             await self._close()
         finally:
-            self._closing -= 1
+            closing.discard(task)
         await super().aclose()
 
     async def _close(self) -> None:
