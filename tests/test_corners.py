@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Literal
@@ -346,3 +347,18 @@ async def test_who_waits_for_the_first_audio_of_a_text_without_a_letter_is_told_
         await s.tts.synthesize("Hello there.")
         assert called == told + 1
         assert_same(s.track.speech, tone("Hello there."))
+
+
+@pytest.mark.parametrize("raised", [LookupError, asyncio.CancelledError])
+async def test_a_first_audio_callback_that_fails_for_a_text_without_a_letter_is_logged(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
+) -> None:
+    async def fail() -> None:
+        raise raised("the metrics gave up")
+
+    async with stage() as s:
+        s.tts.on_first_audio_byte(fail)
+        await s.tts.synthesize(items(["..."]))
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], raised)

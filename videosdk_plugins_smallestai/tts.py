@@ -16,6 +16,7 @@ import aiohttp
 from videosdk.agents import TTS, FlushMarker
 
 from . import framework, models
+from .cancellation import is_being_cancelled
 from .errors import SmallestAIError
 from .log import Log
 from .models import SmallestAIModel
@@ -589,7 +590,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         if text.has_text:
             try:
                 await self._tell_first_audio()
-            except Exception:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                    raise
                 self._log.exception("the first-audio callback failed")
 
     async def _tell_first_audio(self) -> None:
