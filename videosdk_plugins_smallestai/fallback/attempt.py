@@ -156,7 +156,7 @@ class Attempt:
         """Whether the voice has got what the caller's text has raised."""
         return self._reader.failed
 
-    def tell_words(self, words: EstimatedWords) -> None:
+    def estimate_words(self, words: EstimatedWords) -> None:
         """The voice does not tell its words: these do."""
         self.words = words
 

@@ -406,7 +406,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             timing=self.timing,
         )
         if reply.live and self.supports_word_timestamps and not _tells_words(voice):
-            attempt.tell_words(
+            attempt.estimate_words(
                 EstimatedWords(self.audio_track, lambda event: self._tell_word(reply, attempt, event), self.timing)
             )
         reply.attempts.append(attempt)
