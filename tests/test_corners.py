@@ -274,9 +274,13 @@ def test_an_object_speaks_in_one_event_loop_after_another(route: str, closed: bo
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_object_whose_event_loop_ends_while_it_is_closed_speaks_in_the_next_one(unused_tcp_port: int) -> None:
+@pytest.mark.parametrize("wrapped", [False, True], ids=["alone", "fallback"])
+def test_an_object_whose_event_loop_ends_while_it_is_closed_speaks_in_the_next_one(
+    wrapped: bool, unused_tcp_port: int
+) -> None:
     waves = WavesEmulator(voice="tone", port=unused_tcp_port)
-    tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
+    voice = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
+    tts = FallbackTTS([voice]) if wrapped else voice
 
     async def begin_to_close() -> None:
         left = [asyncio.ensure_future(tts.prewarm())]

@@ -101,7 +101,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._tracks = [asyncio.Lock() for _ in self._gates]  # whose turn it is on each voice's audio track
         self._paused = False
         self._paused_voices: list[TTS] = []
-        self._closing = 0
+        self._closing: set[asyncio.Task[Any] | None] = set()  # in which `aclose` runs
         self._warmed_at: float | None = None
 
     def _settle(self) -> None:
@@ -242,11 +242,12 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         A reply that is called for before this has returned is not spoken: nobody would close its voice.
         """
         self._settle()
-        self._closing += 1
+        closing, task = self._closing, asyncio.current_task()  # of this event loop: it may end before this does
+        closing.add(task)
         try:
             await self._close()
         finally:
-            self._closing -= 1
+            closing.discard(task)
         await TTS.aclose(self)
 
     async def _close(self) -> None:
