@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Literal
@@ -272,6 +273,37 @@ def test_an_object_speaks_in_one_event_loop_after_another(route: str, closed: bo
     gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("wrapped", [False, True], ids=["alone", "fallback"])
+def test_an_object_whose_event_loop_ends_while_it_is_closed_speaks_in_the_next_one(
+    wrapped: bool, unused_tcp_port: int
+) -> None:
+    waves = WavesEmulator(voice="tone", port=unused_tcp_port)
+    voice = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
+    tts = FallbackTTS([voice]) if wrapped else voice
+
+    async def begin_to_close() -> None:
+        left = [asyncio.ensure_future(tts.prewarm())]
+        await asyncio.sleep(0)
+        left.append(asyncio.ensure_future(tts.aclose()))
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in left)
+
+    async def use() -> None:
+        async with waves:
+            tts.loop, tts.audio_track = asyncio.get_running_loop(), (track := RecordingTrack())
+            await tts.prewarm()
+            gc.collect()  # what the other loop has left unfinished ends now
+            await tts.synthesize("Hello.")
+            assert_same(track.speech, tone("Hello."))
+            await tts.aclose()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin_to_close())
+    loop.close()
+    asyncio.run(use())
+
+
 async def test_what_comes_after_the_end_of_a_stream_is_counted(
     stage: MakeStage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,3 +351,18 @@ async def test_who_waits_for_the_first_audio_of_a_text_without_a_letter_is_told_
         await s.tts.synthesize("Hello there.")
         assert called == told + 1
         assert_same(s.track.speech, tone("Hello there."))
+
+
+@pytest.mark.parametrize("raised", [LookupError, asyncio.CancelledError])
+async def test_a_first_audio_callback_that_fails_for_a_text_without_a_letter_is_logged(
+    stage: MakeStage, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
+) -> None:
+    async def fail() -> None:
+        raise raised("the metrics gave up")
+
+    async with stage() as s:
+        s.tts.on_first_audio_byte(fail)
+        await s.tts.synthesize(items(["..."]))
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], raised)

@@ -982,6 +982,50 @@ async def test_words_are_told_throughout_and_what_was_said_before_stays(
             assert call.words[-1]["cumulative_text"] == "The next one."
 
 
+@pytest.mark.parametrize("failing", [False, True], ids=["two replies", "two voices"])
+@in_virtual_time
+async def test_estimated_words_come_in_the_order_of_what_is_still_heard(failing: bool) -> None:
+    first = Foreign(2 if failing else math.inf)
+    async with a_call(first, Foreign(), Foreign(words=True)) as call:
+        if failing:
+            await call.synthesize(items(PARTS))
+        else:
+            await call.synthesize(items(PARTS[:2]))
+            await call.synthesize(items(PARTS[2:]))
+        await asyncio.sleep(30)
+        assert [event["word"] for event in call.words] == " ".join(PARTS).split()
+
+
+@pytest.mark.parametrize("then", ["pause", "interrupt", "aclose"])
+@in_virtual_time
+async def test_estimated_words_of_a_reply_that_is_still_heard_when_the_next_begins_obey_too(then: str) -> None:
+    async with a_call(Foreign(), Foreign(words=True)) as call:
+        await call.synthesize(items(PARTS[:2]))
+        await call.synthesize(items(PARTS[2:]))
+        await call.tells(2)
+        await getattr(call.tts, then)()
+        told = len(call.words)
+        await asyncio.sleep(30)
+        assert len(call.words) == told
+        if then == "pause":
+            await call.tts.resume()
+            await asyncio.sleep(30)
+            assert [event["word"] for event in call.words] == " ".join(PARTS).split()
+
+
+@in_virtual_time
+async def test_estimated_words_go_on_after_a_pause_in_which_the_next_reply_began() -> None:
+    async with a_call(Foreign(), Foreign(words=True)) as call:
+        await call.synthesize(items(PARTS[:2]))
+        await call.tells(2)
+        await call.tts.pause()
+        await call.synthesize(items(PARTS[2:]))
+        await asyncio.sleep(30)
+        await call.tts.resume()
+        await asyncio.sleep(30)
+        assert [event["word"] for event in call.words] == " ".join(PARTS).split()
+
+
 @in_virtual_time
 async def test_words_of_voices_that_tell_none_are_not_told() -> None:
     async with a_call(Foreign(), Foreign()) as call:

@@ -16,6 +16,7 @@ import aiohttp
 from videosdk.agents import TTS, FlushMarker
 
 from . import framework, models
+from .cancellation import is_being_cancelled
 from .errors import SmallestAIError
 from .log import Log
 from .models import SmallestAIModel
@@ -170,7 +171,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self.session_id = uuid.uuid4().hex
         self._id = self.session_id[:4]
         self._log = Log(self._id, tts_id=self.session_id)
-        self._spoken = 0
+        self._replies_made = 0
         self._settings(None, {})
         check_positive("max_connection_age_sec", max_connection_age_sec)
         if not isinstance(expire_content, bool):
@@ -194,11 +195,12 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._settle_in()
 
     def _settle_in(self) -> None:
+        """Have nothing going on: what follows belongs to one event loop."""
         self._replies = Replies()
         self._renewing = False
         self._warming: set[asyncio.Task[None]] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
-        self._closing = 0
+        self._closing: set[asyncio.Task[Any] | None] = set()  # in which `aclose` runs
 
     def _settle(self) -> None:
         """Bind this object to the running event loop; what belonged to an earlier loop is made anew."""
@@ -457,14 +459,16 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     async def aclose(self) -> None:
         """End replies in progress and close all connections. May be called again; a later reply opens new ones.
 
-        What is called before this has returned speaks nothing and opens none: nobody would close it.
+        A reply, a `prewarm` or a user's turn that is called for before this has returned speaks nothing and opens
+        none: nobody would close it.
         """
         self._settle()
-        self._closing += 1
+        closing, task = self._closing, asyncio.current_task()  # of this event loop: it may end before this does
+        closing.add(task)
         try:
             await self._close()
         finally:
-            self._closing -= 1
+            closing.discard(task)
         await super().aclose()
 
     async def _close(self) -> None:
@@ -504,9 +508,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             await reading.aclose()
 
     def _reply_log(self, settings: Settings) -> Log:
-        self._spoken += 1
+        self._replies_made += 1
         route = asked_route(settings)
-        reply_id = f"{self._id}-{self._spoken}"
+        reply_id = f"{self._id}-{self._replies_made}"
         log = self._log.bind(
             reply_id, reply_id=reply_id, model=route.model, voice_id=route.voice_id, route=route.path
         )
@@ -588,7 +592,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         if text.has_text:
             try:
                 await self._tell_first_audio()
-            except Exception:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                    raise
                 self._log.exception("the first-audio callback failed")
 
     async def _tell_first_audio(self) -> None:

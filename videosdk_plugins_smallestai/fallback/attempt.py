@@ -10,6 +10,7 @@ from typing import Any
 from videosdk.agents import TTS
 
 from ..errors import SmallestAIError
+from ..playback.playhead import Playhead
 from ..timing import Timing
 from .gate import Gate
 from .patience import Patience
@@ -60,6 +61,21 @@ class Reply:
         for attempt in self.attempts:
             attempt.stop()
 
+    def pause(self) -> None:
+        """The listener hears nothing until `resume`."""
+        for attempt in self.attempts:
+            attempt.pause()
+
+    def resume(self) -> None:
+        """The listener hears it again."""
+        for attempt in self.attempts:
+            attempt.resume()
+
+    @property
+    def lingers(self) -> bool:
+        """Whether words of it are still to be told by us."""
+        return any(attempt.words is not None and attempt.words.pending for attempt in self.attempts)
+
     @property
     def nothing_left(self) -> bool:
         """Whether all that there is of the text was spoken."""
@@ -80,6 +96,7 @@ class Attempt:
         reply: What it speaks.
         gate: Its way to the track; ``None``: its audio goes elsewhere.
         bytes_per_second: Of that audio.
+        listener: Follows what the listener hears of all attempts and replies; ``None``: nobody hears this one.
         on_first_byte: Awaited before the first byte of it.
         timing: The waits.
 
@@ -101,6 +118,7 @@ class Attempt:
         gate: Gate | None,
         *,
         bytes_per_second: int,
+        listener: Playhead | None,
         on_first_byte: Callable[[], Awaitable[None]],
         timing: Timing,
     ) -> None:
@@ -114,6 +132,7 @@ class Attempt:
         self._reply = reply
         self._gate = gate
         self._bytes_per_second = bytes_per_second
+        self._listener = listener or Playhead(asyncio.get_running_loop().time)
         self._on_first_byte = on_first_byte
         self._timing = timing
         self._reader = Reader(reply.tape, reply.place, self._give)
@@ -137,7 +156,7 @@ class Attempt:
         """Whether the voice has got what the caller's text has raised."""
         return self._reader.failed
 
-    def tell_words(self, words: EstimatedWords) -> None:
+    def estimate_words(self, words: EstimatedWords) -> None:
         """The voice does not tell its words: these do."""
         self.words = words
 
@@ -148,7 +167,7 @@ class Attempt:
         self._begun = True
         await self._on_first_byte()
         if self.words is not None:
-            self.words.first_byte()
+            self.words.first_byte(self._listener.heard_until)
 
     def hear(self, size: int) -> None:
         """The voice has brought so many bytes."""
@@ -156,6 +175,7 @@ class Attempt:
         self.heard += seconds
         self._concurrent = self._concurrent or self._reader.waiting
         self._patience.hear(seconds)
+        self._listener.push(seconds)
         if self.words is not None:
             self.words.hear(seconds)
 

@@ -17,6 +17,7 @@ from videosdk.agents.fallback_base import FallbackBase
 from .. import framework
 from ..errors import SmallestAIError
 from ..log import Log
+from ..playback.playhead import Playhead
 from ..text.read_ahead import ReadAhead
 from ..timing import Timing
 from .attempt import Attempt, Reply
@@ -89,7 +90,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self.supports_word_timestamps = any(map(_tells_words, providers))
 
     def _settle_in(self) -> None:
-        self._reply: Reply | None = None
+        self._listener = Playhead(_now)  # what is still to be heard of all replies
+        self._heard: list[Reply] = []  # live ones of which something may still be told, the newest last
         self._replies: set[Reply] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -99,7 +101,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._tracks = [asyncio.Lock() for _ in self._gates]  # whose turn it is on each voice's audio track
         self._paused = False
         self._paused_voices: list[TTS] = []
-        self._closing = 0
+        self._closing: set[asyncio.Task[Any] | None] = set()  # in which `aclose` runs
         self._warmed_at: float | None = None
 
     def _settle(self) -> None:
@@ -152,7 +154,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
     def _heard_voices(self) -> list[TTS]:
         """Those of which the listener may still hear something, the active one, and those that are paused."""
-        attempts = self._reply.attempts if self._reply is not None else []
+        attempts = (attempt for reply in self._heard for attempt in reply.attempts)
         voices = [attempt.voice for attempt in attempts if attempt.heard or attempt.running]
         return list(dict.fromkeys([*voices, self.active_provider, *self._paused_voices]))
 
@@ -203,8 +205,9 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     async def pause(self) -> None:
         """Pause what is heard, words included."""
         self._paused = True
-        for attempt in self._reply.attempts if self._reply is not None else ():
-            attempt.pause()
+        self._listener.pause()
+        for reply in self._heard:
+            reply.pause()
         for voice in self._heard_voices():
             await self._pause_voice(voice)
         if hasattr(self.audio_track, "pause"):
@@ -213,18 +216,20 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     async def resume(self) -> None:
         """Go on after `pause`."""
         voices = self._no_longer_paused()
+        self._listener.resume()
         if hasattr(self.audio_track, "resume"):
             await done(self.audio_track.resume())
         for voice in voices:
             await voice.resume()
-        for attempt in self._reply.attempts if self._reply is not None else ():
-            attempt.resume()
+        for reply in self._heard:
+            reply.resume()
 
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
         voices = self._no_longer_paused()  # the track starts anew too
-        for reply in {*self._replies, self._reply}:
-            if reply is not None and reply.live:
+        self._listener = Playhead(_now)
+        for reply in {*self._replies, *self._heard}:
+            if reply.live:
                 reply.stop()
         if hasattr(self.audio_track, "interrupt"):
             await done(self.audio_track.interrupt())
@@ -237,17 +242,17 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         A reply that is called for before this has returned is not spoken: nobody would close its voice.
         """
         self._settle()
-        self._closing += 1
+        closing, task = self._closing, asyncio.current_task()  # of this event loop: it may end before this does
+        closing.add(task)
         try:
             await self._close()
         finally:
-            self._closing -= 1
+            closing.discard(task)
         await TTS.aclose(self)
 
     async def _close(self) -> None:
-        for reply in {*self._replies, self._reply}:
-            if reply is not None:
-                reply.stop()
+        for reply in {*self._replies, *self._heard}:
+            reply.stop()
         if self.latency_threshold_ms is not None:
             global_event_emitter.off("COMPONENT_METRIC", self._on_component_metric)
         for task in self._tasks:
@@ -386,8 +391,9 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             self.check_recovery()
         if reply.over:
             return None
-        if reply.live:
-            self._reply = reply
+        if reply.live and reply not in self._heard[-1:]:
+            others = (other for other in self._heard if other is not reply)
+            self._heard = [*(other for other in others if other.lingers or other in self._replies), reply]
         index, voice = self._current_index, self.active_provider
         gate = self._gates[index] if through_gate else None
         attempt = Attempt(
@@ -396,11 +402,12 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             reply,
             gate,
             bytes_per_second=self._bytes_per_second(voice),
+            listener=self._listener if reply.live else None,
             on_first_byte=self._tell_first_byte if through_gate else _ignore,
             timing=self.timing,
         )
         if reply.live and self.supports_word_timestamps and not _tells_words(voice):
-            attempt.tell_words(
+            attempt.estimate_words(
                 EstimatedWords(self.audio_track, lambda event: self._tell_word(reply, attempt, event), self.timing)
             )
         reply.attempts.append(attempt)
@@ -507,10 +514,10 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             switching.add_done_callback(self._switching.discard)
 
     def _hear_word(self, index: int, event: Any) -> None:
-        reply = self._reply
-        if reply is None:
+        if not self._heard:
             self.emit("word_spoken", event)
             return
+        reply = self._heard[-1]
         for attempt in reversed(reply.attempts):
             if attempt.index == index:
                 self._tell_word(reply, attempt, event)
@@ -539,6 +546,10 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _ignore() -> None:

@@ -42,9 +42,14 @@ class EstimatedWords:
             for segment in self._cutter.take(item):
                 self._timeline.extend(segment.lead + segment.text)
 
-    def first_byte(self) -> None:
-        """The voice's first byte is about to be added to the track."""
-        self._emitter.first_byte()
+    @property
+    def pending(self) -> bool:
+        """Whether words are still to be told."""
+        return not self._telling.done()
+
+    def first_byte(self, not_before: float) -> None:
+        """The voice's first byte is about to be added to the track; what came before may be heard until then."""
+        self._emitter.first_byte(not_before)
 
     def hear(self, seconds: float) -> None:
         """So much more audio of the voice has been added to the track."""

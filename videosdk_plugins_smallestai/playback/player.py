@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from ..cancellation import is_being_cancelled
 from ..framework import SAMPLE_WIDTH
 from ..log import Log
 from ..resampler import Resampler
@@ -162,7 +163,6 @@ class Player:
         try:
             await self._on_first_audio()
         except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # it is the reply that is cancelled
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                raise
             self._log.exception("the first-audio callback failed; the audio is played all the same")

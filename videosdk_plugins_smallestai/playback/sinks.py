@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from typing import Any, Protocol
 
+from ..cancellation import is_being_cancelled
 from ..framework import SAMPLE_WIDTH, track_format
 
 __all__ = ["FRAME_SECONDS", "QueueSink", "Sink", "TrackSink"]
@@ -50,9 +51,8 @@ class TrackSink:
             if inspect.isawaitable(result):
                 await result
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise  # it is the reply that is cancelled
+            if is_being_cancelled():
+                raise
             raise RuntimeError("The audio track cancelled what was added to it") from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
+from ..cancellation import is_being_cancelled
 from ..text.segmenter import ReplyText
 from . import effects as fx
 
@@ -84,9 +85,8 @@ class Reader:
         except Exception as error:  # the caller's own: raised when what was taken before has been spoken
             self._post(fx.TextFailed(error))
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise  # it is this reply that is cancelled
+            if is_being_cancelled():
+                raise
             self._post(fx.TextFailed(error))  # something that the text waits for: the caller's own as well
         else:
             self._post(fx.TextEnded())

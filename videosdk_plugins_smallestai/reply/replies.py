@@ -26,8 +26,8 @@ class Replies:
         self.run_alone_until = -math.inf
         self.listener = Playhead(_now)
         self._turn = asyncio.Lock()
-        self._spoken: set[ReplyDriver] = set()
-        self._streamed: set[ReplyDriver] = set()
+        self._on_track: set[ReplyDriver] = set()  # speaking, or waiting for their turn
+        self._streaming: set[ReplyDriver] = set()
         self._lingering: set[ReplyDriver] = set()  # sent to the track, with late audio or words still to come
         self._paused = False
 
@@ -37,7 +37,7 @@ class Replies:
         Raises:
             BaseException: As `ReplyDriver.run`.
         """
-        self._enter(reply, self._spoken)
+        self._enter(reply, self._on_track)
         try:
             async with self._turn:
                 await reply.run()
@@ -45,7 +45,7 @@ class Replies:
             reply.stop()
             raise
         finally:
-            self._spoken.discard(reply)
+            self._on_track.discard(reply)
             self._keep(reply)
 
     async def stream(self, reply: ReplyDriver, sink: QueueSink, *, live: bool) -> AsyncGenerator[bytes, None]:
@@ -59,14 +59,14 @@ class Replies:
         Raises:
             BaseException: As `ReplyDriver.run`.
         """
-        self._enter(reply, self._streamed)
+        self._enter(reply, self._streaming)
         running = asyncio.ensure_future(_run_into(sink, reply))
         try:
             while (pcm := await sink.queue.get()) is not None and not reply.stopped:
                 yield pcm
             await running
         finally:
-            self._streamed.discard(reply)
+            self._streaming.discard(reply)
             if live and running.done():
                 await reply.supersede()  # the consumer has stopped reading: late audio is only counted
                 self._keep(reply)  # its words are still to be heard
@@ -79,7 +79,7 @@ class Replies:
 
     def give_up(self, reason: str) -> None:
         """Have those on the track fail, with the reason in the error."""
-        for reply in self._spoken:
+        for reply in self._on_track:
             reply.give_up(APITimeoutError(reason))
 
     def pause(self) -> None:
@@ -100,7 +100,7 @@ class Replies:
         """Stop the replies, those of `stream` only if told. The track is to be emptied and resumed with it."""
         self.listener = Playhead(_now)
         self._paused = False
-        for reply in self._all if streams else self._spoken | self._lingering:
+        for reply in self._all if streams else self._on_track | self._lingering:
             reply.stop()
 
     async def supersede(self) -> None:
@@ -130,7 +130,7 @@ class Replies:
 
     @property
     def _all(self) -> set[ReplyDriver]:
-        return self._spoken | self._streamed | self._lingering
+        return self._on_track | self._streaming | self._lingering
 
     def _enter(self, reply: ReplyDriver, replies: set[ReplyDriver]) -> None:
         replies.add(reply)

@@ -41,7 +41,7 @@ class Transports:
 
     def _keep_anew(self) -> None:
         self._keeper = Keeper(self._session, self._timing, self._max_connection_age)
-        self._sessions = SessionKeeper(self._session, self._timing)
+        self._live_sessions = SessionKeeper(self._session, self._timing)
 
     @property
     def base_url(self) -> str:
@@ -51,7 +51,7 @@ class Transports:
     @property
     def connected(self) -> bool:
         """Whether a WebSocket is open."""
-        return self._keeper.connected or self._sessions.connected
+        return self._keeper.connected or self._live_sessions.connected
 
     def succeeded(self, model: str) -> bool:
         """Whether another model speaks for that one, whose routes are gone."""
@@ -70,7 +70,7 @@ class Transports:
         """
         choice = self._choice(settings)
         if choice.model.live:
-            return LiveTransport(self._sessions, choice, post, apart=apart)
+            return LiveTransport(self._live_sessions, choice, post, apart=apart)
         if settings.enable_streaming:
             return WebSocketTransport(self._keeper, choice, post, joined=joined)
         return HttpTransport(self._session, choice, self._timing, post)
@@ -88,7 +88,7 @@ class Transports:
             return
         choice = self._choice(settings)
         if choice.model.live:
-            await self._sessions.prepare(live_path(settings))
+            await self._live_sessions.prepare(live_path(settings))
             return
         while (error := await self._prepare(choice)) is not None:
             if not isinstance(error, ModelRetiredError) or error.successor is None:
@@ -97,7 +97,7 @@ class Transports:
 
     def renew(self, settings: Settings) -> None:
         """The settings have changed: have the session of Lightning v4 opened anew, where one is kept."""
-        self._sessions.renew(live_path(settings) if resolve(settings.model).live else None)
+        self._live_sessions.renew(live_path(settings) if resolve(settings.model).live else None)
 
     def add_user_turn(self, settings: Settings, text: str, pcm: bytes, sample_rate: int) -> None:
         """Tell the session of Lightning v4 what the user has said.
@@ -108,7 +108,7 @@ class Transports:
             pcm: Mono 16-bit PCM.
             sample_rate: Of the audio, in Hz.
         """
-        self._sessions.add_user_turn(live_path(settings), user_audio_body(text, pcm, sample_rate))
+        self._live_sessions.add_user_turn(live_path(settings), user_audio_body(text, pcm, sample_rate))
 
     async def list_voices(self, model: Model) -> list[Voice]:
         """The voices that the service lists for a model.
@@ -126,7 +126,7 @@ class Transports:
     async def aclose(self) -> None:
         """Close all connections. What is asked for later opens new ones."""
         await self._keeper.aclose()
-        await self._sessions.aclose()
+        await self._live_sessions.aclose()
         await self._session.aclose()
 
     def _choice(self, settings: Settings) -> ModelChoice:
