@@ -35,6 +35,9 @@ LIMIT = 50  # seconds until a run counts as hung
 VOICES = ["hindi.py", "telephony.py", "fallback.py", "local_agent.py", "cached_phrases.py", "v4_conversation.py"]
 """Those that speak into a WAV file."""
 
+SOME_VOICES = [*VOICES[:2], *(pytest.param(program, marks=pytest.mark.soak) for program in VOICES[2:])]
+"""What they have in common is the same code: two of them show it, and the long form asks all."""
+
 
 def installed(module: str) -> bool:
     try:
@@ -212,7 +215,7 @@ async def test_a_cached_phrase_is_made_once_and_heard(tmp_path: Path) -> None:
     check_speech(tmp_path / "phrases.wav", rate=24000, seconds=(1.5, 5))
 
 
-@pytest.mark.parametrize("program", VOICES)
+@pytest.mark.parametrize("program", SOME_VOICES)
 async def test_what_cannot_be_done_is_told_in_one_line(tmp_path: Path, program: str) -> None:
     told = f"{program}: there is no folder missing: create it, or choose another with -o"
     assert await run(tmp_path, program, "-o", "missing/out.wav") == (1, [], [told])
@@ -238,7 +241,7 @@ no_sigint = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no S
 
 
 @no_sigint
-@pytest.mark.parametrize("program", VOICES)
+@pytest.mark.parametrize("program", SOME_VOICES)
 async def test_ctrl_c_ends_it_at_once(tmp_path: Path, program: str) -> None:
     process = await start(tmp_path, program)
     assert await stop(process, ANNOUNCEMENT.encode()) == b"Stopped.\n"

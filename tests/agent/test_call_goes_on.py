@@ -16,7 +16,7 @@ import pytest
 import videosdk.agents
 from agent_session import SilentAgent, in_virtual_call, nothing_left, only_loopback
 from listening import assert_same
-from routes import ROUTES, SECONDARY, every_route
+from routes import ROUTES, every_route
 from videosdk.agents import TTS, Pipeline
 
 from videosdk_plugins_smallestai import FallbackTTS, SmallestAIError, SmallestAITTS, SpeechTextFilter
@@ -38,10 +38,11 @@ FALLBACKS = {"alone": None, "our fallback": FallbackTTS, "the framework's fallba
 
 
 def marks(route: str, pipeline: str, fallback: str) -> Any:
-    """The short run has one route, the full one what the routes may differ in, and the long form all of it."""
+    """The short run has one route, the full one each pair of route, pipeline and fallback, the long form all."""
     if (route, fallback) == ("continuations", "alone"):
         return ()
-    return pytest.mark.soak if route in SECONDARY and pipeline != "recommended" else pytest.mark.slow
+    places = [*ROUTES].index(route), [*PIPELINES].index(pipeline), [*FALLBACKS].index(fallback)
+    return pytest.mark.slow if sum(places) % 3 == 0 else pytest.mark.soak
 
 
 CASES = [
