@@ -163,7 +163,7 @@ async def test_a_connection_that_is_ready_the_moment_all_is_closed_is_closed_too
 
 
 @pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["alone", "fallback"])
-@pytest.mark.parametrize("heard", [0.0, 0.5])
+@pytest.mark.parametrize("heard", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 @every_route
 @in_virtual_time
 async def test_what_is_called_for_while_all_is_closed_opens_nothing_that_stays_open(

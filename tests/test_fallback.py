@@ -322,7 +322,7 @@ async def test_a_voice_that_fails_in_mid_sentence_is_followed_by_that_sentence_f
         assert len(call.errors) == 1
 
 
-@pytest.mark.parametrize("words", [True, False], ids=["words", "no words"])
+@pytest.mark.parametrize("words", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["words", "no words"])
 @every_route
 @in_virtual_time
 async def test_a_voice_that_is_given_up_in_mid_sentence_is_followed_by_that_sentence_from_its_start(

@@ -80,7 +80,7 @@ async def test_a_stall_that_is_shorter_than_what_is_buffered_is_not_heard(stage:
 
 @every_route
 @pytest.mark.parametrize("complete", [0.0, None], ids=["at once", "never"])
-@pytest.mark.parametrize("after", [0.3, 3.0])
+@pytest.mark.parametrize("after", [0.3, pytest.param(3.0, marks=pytest.mark.slow)])
 @in_virtual_time
 async def test_a_stall_of_three_seconds_is_a_gap_and_loses_nothing(
     stage: MakeStage, route: str, after: float, complete: float | None

@@ -101,6 +101,7 @@ async def test_something_does_not_work() -> None:
     assert "1 of 1 questions were not asked" not in output
 
 
+@pytest.mark.slow
 async def test_nothing_is_spoken_before_the_user_agrees() -> None:
     async with WavesEmulator(**FAST) as waves:
         for typed in ("", "n\n", "\n"):

@@ -26,7 +26,9 @@ def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("audio", [True, False], ids=["with audio", "without audio"])
+@pytest.mark.parametrize(
+    "audio", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["with audio", "without audio"]
+)
 @in_virtual_time
 async def test_a_replay_gives_the_same_table(tmp_path: Path, audio: bool) -> None:
     file = tmp_path / "found.jsonl"
