@@ -17,6 +17,7 @@ from videosdk.agents import TTS, FlushMarker
 
 from . import framework, models
 from .cancellation import is_being_cancelled
+from .closing import Closing
 from .errors import SmallestAIError
 from .log import Log
 from .models import SmallestAIModel
@@ -200,7 +201,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self._renewing = False
         self._warming: set[asyncio.Task[None]] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
-        self._closing: set[asyncio.Task[Any] | None] = set()  # in which `aclose` runs
+        self._closing = Closing()  # in which `aclose` runs
 
     def _settle(self) -> None:
         """Bind this object to the running event loop; what belonged to an earlier loop is made anew."""
@@ -463,12 +464,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         none: nobody would close it.
         """
         self._settle()
-        closing, task = self._closing, asyncio.current_task()  # of this event loop: it may end before this does
-        closing.add(task)
-        try:
+        with self._closing.in_progress():
             await self._close()
-        finally:
-            closing.discard(task)
         await super().aclose()
 
     async def _close(self) -> None:

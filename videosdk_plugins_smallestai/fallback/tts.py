@@ -15,6 +15,7 @@ from videosdk.agents.event_bus import global_event_emitter
 from videosdk.agents.fallback_base import FallbackBase
 
 from .. import framework
+from ..closing import Closing
 from ..errors import SmallestAIError
 from ..log import Log
 from ..playback.playhead import Playhead
@@ -101,7 +102,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._tracks = [asyncio.Lock() for _ in self._gates]  # whose turn it is on each voice's audio track
         self._paused = False
         self._paused_voices: list[TTS] = []
-        self._closing: set[asyncio.Task[Any] | None] = set()  # in which `aclose` runs
+        self._closing = Closing()  # in which `aclose` runs
         self._warmed_at: float | None = None
 
     def _settle(self) -> None:
@@ -242,12 +243,8 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         A reply that is called for before this has returned is not spoken: nobody would close its voice.
         """
         self._settle()
-        closing, task = self._closing, asyncio.current_task()  # of this event loop: it may end before this does
-        closing.add(task)
-        try:
+        with self._closing.in_progress():
             await self._close()
-        finally:
-            closing.discard(task)
         await TTS.aclose(self)
 
     async def _close(self) -> None:

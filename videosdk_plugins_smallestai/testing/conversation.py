@@ -121,6 +121,23 @@ class Reply:
             return self._task.exception()
         return self._error
 
+    def _know_handle(self, handle: Any) -> None:
+        self._handle = handle
+
+    def _begin(self, sent: int) -> None:
+        """What is sent from now on is its audio."""
+        self._start = sent
+
+    def _finish(self, sent: int) -> None:
+        """What is sent from now on is not, unless that was known before."""
+        if self._end is None:
+            self._end = sent
+
+    def _end_turn(self, sent: int) -> None:
+        """The framework has ended its turn."""
+        self._over = True
+        self._end = sent
+
     def _failed(self, error: Exception) -> None:
         if self._error is None:
             self._error = error
@@ -301,13 +318,13 @@ class Call:
 
     async def _say(self, reply: Reply, text: str, options: dict[str, Any]) -> None:
         current_reply.set(reply)
-        reply._start = self._sent
+        reply._begin(self._sent)
         saying = asyncio.ensure_future(self.session.say(text, **options))
         saying.add_done_callback(lambda _: self._news.tell())
         try:
             await self._until(lambda: saying.done() or self.over, "the end of what it says")
             if saying.done():
-                reply._handle = saying.result()
+                reply._know_handle(saying.result())
         finally:
             saying.cancel()
         await self._heard_out(reply)
@@ -324,8 +341,7 @@ class Call:
             await self._news.wait_until(lambda: reply._over or self.over, TAKEN_WITHIN)
 
     async def _heard_out(self, reply: Reply) -> None:
-        if reply._end is None:
-            reply._end = self._sent
+        reply._finish(self._sent)
         caller = self._caller
         await self._until(
             lambda: (caller.received >= self._sent and caller.has_played_all) or self._hung_up,
@@ -363,7 +379,7 @@ class Call:
             for earlier in self._replies[: self._replies.index(reply)]:
                 if earlier._start is not None:
                     self._note_over(earlier)  # also one that the framework hangs in
-            reply._start = self._sent
+            reply._begin(self._sent)
             self._news.tell()
 
     async def _note_end(self) -> None:
@@ -373,14 +389,13 @@ class Call:
 
     def _note_over(self, reply: Reply) -> None:
         if not reply._over:
-            reply._over = True
-            reply._end = self._sent
+            reply._end_turn(self._sent)
             self._news.tell()
 
     def _note_question(self) -> None:
         reply = current_reply.get()
         if reply is not None and reply._handle is None:
-            reply._handle = self.session.current_utterance
+            reply._know_handle(self.session.current_utterance)
 
     def _note_error(self, error: Exception) -> None:
         reply = current_reply.get()
