@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import SmallestAIError
 from ..log import Log
@@ -30,6 +30,18 @@ SAMPLE_WIDTH = 2
 
 _FILL = object()
 """The event, for the driver itself, that late audio may have left a frame unfinished."""
+
+
+class _Callbacks(NamedTuple):
+    """What the reply's caller is told; see `ReplyDriver`."""
+
+    on_failure: Callable[[SmallestAIError], None]
+    on_refused: Callable[[float], None]
+    on_end: Callable[[ReplyMetrics], None]
+
+
+def _ignore(told: Any) -> None:
+    """Nobody wants to be told."""
 
 
 class ReplyDriver:
@@ -75,7 +87,7 @@ class ReplyDriver:
         self._words = words
         self._timing = timing
         self._bytes_per_second = rate * SAMPLE_WIDTH
-        self._callbacks = (on_failure, on_refused, on_end)
+        self._callbacks = _Callbacks(on_failure or _ignore, on_refused or _ignore, on_end or _ignore)
         self._machine = ReplyMachine(
             units_per_second=self._bytes_per_second, speed=speed, timing=timing, run_alone_until=run_alone_until
         )
@@ -242,12 +254,10 @@ class ReplyDriver:
         elif isinstance(effect, fx.StopText):
             self._reader.stop()
         elif isinstance(effect, fx.Refused):
-            if (on_refused := self._callbacks[1]) is not None:
-                on_refused(effect.alone_until)
+            self._callbacks.on_refused(effect.alone_until)
         elif isinstance(effect, fx.Emit):
             self._name(effect.error)
-            if (on_failure := self._callbacks[0]) is not None:
-                on_failure(effect.error)
+            self._callbacks.on_failure(effect.error)
         elif isinstance(effect, fx.SendsAgain):
             self._log.info("asking again after a fault: %s", effect.reason)
         elif isinstance(effect, fx.Begin | fx.End | fx.Restart | fx.PlaceWord | fx.FillFrame):
@@ -343,8 +353,7 @@ class ReplyDriver:
         player = self._player
         told = self._meter.metrics(player.first_audio_at, player.seconds, cancelled=cancelled, error=error)
         log_reply(self._log, self._meter.route, told)
-        if (on_end := self._callbacks[2]) is not None:
-            on_end(told)
+        self._callbacks.on_end(told)
 
     def _seconds(self, size: int) -> float:
         return size / self._bytes_per_second
