@@ -22,7 +22,7 @@ from videosdk_plugins_smallestai import (
     ServerError,
     SmallestAIError,
 )
-from videosdk_plugins_smallestai.protocol.error_mapping import error_from, json_error
+from videosdk_plugins_smallestai.protocol.error_mapping import json_error
 from videosdk_plugins_smallestai.protocol.frames import (
     AudioFrame,
     CompleteFrame,
@@ -293,18 +293,18 @@ def test_a_key_with_a_quote_in_it_is_not_shown_in_escaped_form() -> None:
 
 @pytest.mark.parametrize("said", ["", ".", " "])
 def test_an_error_without_a_reason_says_so(said: str) -> None:
-    assert str(error_from(503, "", said)).startswith("HTTP 503: no reason told. ")
+    assert str(json_error(503, said)).startswith("HTTP 503: no reason told. ")
 
 
 def test_an_idle_close_is_a_broken_connection_and_not_a_refusal() -> None:
-    error = error_from(None, "", "Connection timed out after 20 seconds of inactivity", request_id="task_1")
+    error = json_error(None, "Connection timed out after 20 seconds of inactivity", request_id="task_1")
     assert isinstance(error, APIConnectionError)
     assert not error.opening
     assert error.request_id == "task_1"
 
 
 def test_an_inactive_subscription_is_no_idle_close() -> None:
-    assert isinstance(error_from(None, "", "Your subscription is inactive"), AuthenticationError)
+    assert isinstance(json_error(None, "Your subscription is inactive"), AuthenticationError)
 
 
 def test_a_model_is_told_to_be_retired_in_words_and_not_by_a_404_alone() -> None:

@@ -20,7 +20,7 @@ from ..errors import (
 from .json_reader import data_of, load, text_of
 from .redaction import without_secret
 
-__all__ = ["error_from", "frame_error", "is_error", "json_error", "quote", "senseless", "session_error"]
+__all__ = ["frame_error", "is_error", "json_error", "quote", "senseless"]
 
 SERVER_TEXT_LIMIT = 500
 """Characters of what the server said that an error message quotes."""
@@ -43,26 +43,19 @@ def is_error(frame: Mapping[str, Any]) -> bool:
     return nameless and bool(frame.get("message") or frame.get("details"))
 
 
-def frame_error(frame: Mapping[str, Any], secret: str) -> SmallestAIError:
-    """The error that such a message tells."""
+def frame_error(frame: Mapping[str, Any], secret: str, *, id_field: str = "request_id") -> SmallestAIError:
+    """The error that such a message tells.
+
+    Args:
+        frame: The message.
+        secret: The API key, to be kept out of the error.
+        id_field: The message's field with the server's id.
+    """
     told = _tell(frame)
     status = _http_status(frame.get("status")) or _http_status(frame.get("status_code")) or _http_status(told.code)
     if not (told.code or told.message):
         told = _Told("", "the server told an error without a reason")
-    return _error(status, told, request_id=text_of(frame.get("request_id")), secret=secret)
-
-
-def session_error(frame: Mapping[str, Any], secret: str) -> SmallestAIError:
-    """The error that a frame of Lightning v4's session tells: by its code, else as on the other routes."""
-    told = _tell(frame)
-    return _error(
-        _http_status(told.code),
-        told,
-        request_id=text_of(frame.get("session_id")),
-        secret=secret,
-        kind=_SESSION_CODES.get(told.code),
-        advice=_GATED if told.code == "model_access_denied" else None,
-    )
+    return _error(status, told, request_id=text_of(frame.get(id_field)), secret=secret)
 
 
 def senseless(text: str) -> ServerError:
@@ -156,19 +149,6 @@ def json_error(
     return _error(status, told, request_id=request_id, retry_after=retry_after, secret=secret)
 
 
-def error_from(
-    status: int | None,
-    code: str,
-    message: str,
-    *,
-    request_id: str | None = None,
-    retry_after: float | None = None,
-    secret: str = "",
-) -> SmallestAIError:
-    """Classify a refusal by its HTTP status, else by its code and message."""
-    return _error(status, _Told(code, message), request_id=request_id, retry_after=retry_after, secret=secret)
-
-
 def _error(
     status: int | None,
     told: _Told,
@@ -176,14 +156,13 @@ def _error(
     request_id: str | None,
     retry_after: float | None = None,
     secret: str,
-    kind: type[SmallestAIError] | None = None,
-    advice: str | None = None,
 ) -> SmallestAIError:
-    kind = kind or _classify(status or _http_status(told.code) or 0, f"{told.code} {told.message}")
+    kind = _CODES.get(told.code) or _classify(status or _http_status(told.code) or 0, f"{told.code} {told.message}")
+    advice = _GATED if told.code == _ACCESS_DENIED else _ADVICE[kind]
     code = "" if told.code == str(status) else told.code
     said = " ".join(part for part in (code, told.quoted or told.message) if part)
     head = f"HTTP {status}: " if status else ""
-    text = f"{head}{quote(said, secret).rstrip('. ') or 'no reason told'}. {advice or _ADVICE[kind]}"
+    text = f"{head}{quote(said, secret).rstrip('. ') or 'no reason told'}. {advice}"
     request_id = quote(request_id, secret)[:ID_LIMIT] if request_id else None
     if kind is RateLimitError:
         return RateLimitError(text, status=status, request_id=request_id, retry_after=retry_after)
@@ -207,8 +186,10 @@ _SPEAKING_STATUS: dict[int, type[SmallestAIError]] = {
     429: RateLimitError,
 }
 
-_SESSION_CODES: dict[str, type[SmallestAIError]] = {
-    "model_access_denied": AuthenticationError,
+_ACCESS_DENIED = "model_access_denied"
+
+_CODES: dict[str, type[SmallestAIError]] = {
+    _ACCESS_DENIED: AuthenticationError,
     "invalid_voice": InvalidRequestError,
     "invalid_query": InvalidRequestError,
     "bad_frame": ServerError,  # not for good by the vendor: the turn is sent again

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from ..errors import SmallestAIError
 from ..models import resolve
 from ..settings import Settings
-from .error_mapping import is_error, quote, senseless, session_error
+from .error_mapping import frame_error, is_error, quote, senseless
 from .frames import ErrorFrame, NoticeFrame, notice
 from .json_reader import load, text_of
 
@@ -128,7 +128,7 @@ def parse_live_frame(raw: str, *, secret: str = "") -> LiveFrame:
         )
     event, turn_id = frame.get("event"), text_of(frame.get("turn_id"))
     if event == "error" or (event is None and is_error(frame)):
-        error = session_error(frame, secret)
+        error = frame_error(frame, secret, id_field="session_id")
         return UserTurnRefusedFrame(error) if frame.get("code") == "bad_user_audio" else ErrorFrame(error, turn_id)
     if event == "ready":
         return ReadyFrame(text_of(frame.get("session_id")), _rate(frame.get("sample_rate")))

@@ -210,9 +210,8 @@ class Session:
         headers = failure.headers
         if 300 <= failure.status < 400:
             return self.redirected(failure.status, headers.get("Location") if headers else None)
-        return error_mapping.error_from(
+        return error_mapping.json_error(
             failure.status,
-            "",
             "the WebSocket handshake was refused",
             request_id=headers.get("X-Request-Id") if headers else None,
             retry_after=retry_after(headers.get("Retry-After") if headers else None),
