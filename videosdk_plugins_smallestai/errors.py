@@ -33,20 +33,12 @@ class SmallestAIError(RuntimeError):
             the message, so that what users say does not reach the logs.
     """
 
-    retryable_by_default = False
+    retryable: bool = False
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        request_id: str | None = None,
-        retryable: bool | None = None,
-    ) -> None:
+    def __init__(self, message: str, *, status: int | None = None, request_id: str | None = None) -> None:
         super().__init__(_SURROGATES.sub("\ufffd", message))
         self.status = status
         self.request_id = None if request_id is None else _SURROGATES.sub("\ufffd", request_id)
-        self.retryable = self.retryable_by_default if retryable is None else retryable
         self.unspoken = ""
         self.model: str | None = None
         self.voice_id: str | None = None
@@ -84,7 +76,7 @@ class RateLimitError(SmallestAIError):
         retry_after: Seconds that the server asks to wait, where it told them.
     """
 
-    retryable_by_default = True
+    retryable = True
 
     def __init__(
         self,
@@ -101,7 +93,7 @@ class RateLimitError(SmallestAIError):
 class ServerError(SmallestAIError):
     """The service failed (HTTP 500, 502, 503, 504), or answered something that is no speech."""
 
-    retryable_by_default = True
+    retryable = True
 
 
 class APIConnectionError(SmallestAIError):
@@ -112,10 +104,12 @@ class APIConnectionError(SmallestAIError):
             that broke.
     """
 
-    retryable_by_default = True
+    retryable = True
 
-    def __init__(self, message: str, *, request_id: str | None = None, opening: bool = False) -> None:
-        super().__init__(message, request_id=request_id)
+    def __init__(
+        self, message: str, *, status: int | None = None, request_id: str | None = None, opening: bool = False
+    ) -> None:
+        super().__init__(message, status=status, request_id=request_id)
         self.opening = opening
 
 
@@ -126,4 +120,4 @@ class DroppedError(APIConnectionError):
 class APITimeoutError(SmallestAIError):
     """The service did not answer in time."""
 
-    retryable_by_default = True
+    retryable = True

@@ -166,8 +166,6 @@ def _error(
     request_id = quote(request_id, secret)[:ID_LIMIT] if request_id else None
     if kind is RateLimitError:
         return RateLimitError(text, status=status, request_id=request_id, retry_after=retry_after)
-    if kind is APIConnectionError:
-        return APIConnectionError(text, request_id=request_id)
     if kind is ModelRetiredError:
         retired = ModelRetiredError(text, status=status, request_id=request_id)
         retired.told = re.search(_RETIRED, f"{told.code} {told.message}", re.I) is not None

@@ -233,13 +233,12 @@ class Session:
     def redirected(self, status: int, location: str | None, request_id: str | None = None) -> APIConnectionError:
         """The error for a redirect. It is not followed: the key goes where the user sends it, and nowhere else."""
         there = without_secret(network.origin(location or ""), self.secret) or "another address"
-        error = APIConnectionError(
+        return APIConnectionError(
             f"HTTP {status}: {self.base_url} redirects to {there}, where the key is not sent. Check base_url",
+            status=status,
             request_id=request_id,
             opening=True,
         )
-        error.status = status
-        return error
 
     def _explain(self, failure: Exception) -> str:
         """What went wrong, and what to do."""
