@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from .base import Accepted, Audio, Complete, Failed, TransportEvent, Word
+from .base import Failed, TransportEvent
 
 __all__ = ["Events"]
 
@@ -36,8 +36,8 @@ class Events:
             self._flushing = asyncio.get_running_loop().call_soon(self._flush)
 
     def discard(self, stream: int) -> None:
-        """Post nothing more of what has happened to a stream."""
-        self._pending = deque(event for event in self._pending if not _is_of(event, stream))
+        """Do not post that a stream has failed. What else is of one stream is posted at once."""
+        self._pending = deque(e for e in self._pending if not (isinstance(e, Failed) and e.streams == (stream,)))
 
     def clear(self) -> None:
         """Post nothing more of what has happened so far."""
@@ -49,9 +49,3 @@ class Events:
             self._flushing = None
         while self._pending:
             self._post(self._pending.popleft())
-
-
-def _is_of(event: TransportEvent, stream: int) -> bool:
-    if isinstance(event, Failed):
-        return event.streams == (stream,)
-    return isinstance(event, Accepted | Audio | Word | Complete) and event.stream == stream
