@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..log import Log
+from ..playback.playhead import Playhead
 from ..timing import Timing
-from .listening import PassedTime, TrackTime
+from .listening import TrackTime
 from .timeline import PlacedWord, Timeline
 
 __all__ = ["WordEmitter"]
@@ -52,7 +53,7 @@ class WordEmitter:
         self._now = asyncio.get_running_loop().time
         self._changed = asyncio.Event()
         self._track = TrackTime(track)
-        self._time = PassedTime(self._now)
+        self._playhead = Playhead(self._now)
         self._frames_at_start: int | None = None
         self._follows = False
         self._pushed = 0.0
@@ -76,13 +77,13 @@ class WordEmitter:
         self._track.begin()
         pulled = frames is not None and self._frames_at_start is not None and frames > self._frames_at_start
         self._follows = pulled and self._track.tells
-        self._time.begin(not_before)
+        self._playhead.push(max(0.0, not_before - self._now()))
         self._changed.set()
 
     def pushed(self, seconds_total: float) -> None:
         """So many seconds of the reply's audio have been added to the track by now."""
-        self._time.allow(seconds_total)
-        self._pushed = max(self._pushed, seconds_total)
+        self._playhead.push(seconds_total - self._pushed)
+        self._pushed = seconds_total
         self._changed.set()
 
     def changed(self) -> None:
@@ -97,13 +98,13 @@ class WordEmitter:
     def pause(self) -> None:
         """The listener hears nothing until `resume`."""
         self._paused = True
-        self._time.pause()
+        self._playhead.pause()
         self._changed.set()
 
     def resume(self) -> None:
         """The listener hears the reply again."""
         self._paused = False
-        self._time.resume()
+        self._playhead.resume()
         self._changed.set()
 
     def stop(self) -> None:
@@ -121,7 +122,8 @@ class WordEmitter:
         while not self._stopped:
             self._changed.clear()
             position = self._position()
-            self._emit_until(position)
+            if not self._paused:
+                self._emit_until(position)
             if self._stopped or self._done(position):
                 return
             if self._follows and patience.ended(self._track, waits=self._finished and not self._paused):
@@ -145,8 +147,9 @@ class WordEmitter:
         played = self._track.position()
         if not self._follows and played is not None and self._track.advanced:
             self._follows = True
-        heard = played if self._follows and played is not None else self._time.position()
-        return min(heard, self._pushed)
+        if self._follows and played is not None:
+            return min(played, self._pushed)
+        return self._pushed - self._playhead.remaining
 
     def _next(self) -> PlacedWord | None:
         return self._timeline.word(self._emitted) if self._emitted < len(self._timeline) else None

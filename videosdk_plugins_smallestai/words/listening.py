@@ -1,14 +1,12 @@
-"""Measures how much of a reply the listener has heard: by the track's own count, or by the time that has passed."""
+"""Measures how much of a reply the listener has heard, by the track's own count."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 from ..framework import frame_time, played_samples, queued_samples, track_format
 
-__all__ = ["PassedTime", "TrackTime"]
+__all__ = ["TrackTime"]
 
 
 class TrackTime:
@@ -50,47 +48,3 @@ class TrackTime:
         self._seen = seen
         self.advanced = self.played > 0
         return (self.played - self._before) / self._rate
-
-
-class PassedTime:
-    """What the listener has heard, by the time that has passed. All in seconds.
-
-    Args:
-        now: The loop's clock.
-    """
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._position = 0.0  # at `_since`
-        self._since = math.inf
-        self._pushed = 0.0
-        self._paused = False
-
-    def begin(self, not_before: float) -> None:
-        """Playing begins now, or later."""
-        self._since = self._now()
-        self._position = min(0.0, self._since - not_before)
-
-    def allow(self, pushed: float) -> None:
-        """So much audio is there by now. Time without audio is lost: it has to be counted before."""
-        self.position()
-        self._pushed = max(self._pushed, pushed)
-
-    def pause(self) -> None:
-        """No time passes until `resume`."""
-        self.position()
-        self._paused = True
-
-    def resume(self) -> None:
-        """Time passes again."""
-        self.position()
-        self._paused = False
-
-    def position(self) -> float:
-        """Seconds heard; negative before the beginning."""
-        now = self._now()
-        if now > self._since:
-            passed = 0.0 if self._paused else now - self._since
-            self._position = min(self._pushed, self._position + passed)
-            self._since = now
-        return self._position
