@@ -58,9 +58,8 @@ class Timing:
             quarter. At most three handshakes in ten seconds while a service restarts, and ready again within 15 s.
         steady_after: A connection that lasted so long shows that the service works: the next may be opened at once.
         track_poll: Between two looks at how far a track has played: it plays frames of that length.
-        track_gone: A track whose frames were pulled, and for so long are not any more, has no listener: its last
-            words are not waited for.
-        track_stuck: The same for a track that is pulled and plays nothing of what it was given.
+        track_stuck: A track that plays nothing of what it was given for so long has no listener, or has dropped it:
+            its last words are not waited for.
         fallback_grace: A voice of `FallbackTTS` that has emitted an error, or was interrupted, may take so long to
             end; the first, counted from its last audio: it may only warn.
         fallback_silence: A voice of `FallbackTTS` that has text to speak, has let the listener run dry, and brings
@@ -105,7 +104,6 @@ class Timing:
     reopen: tuple[float, ...] = (0.5, 2.0, 5.0, 10.0)
     steady_after: float = 10.0
     track_poll: float = 0.02
-    track_gone: float = 2.0
     track_stuck: float = 10.0
     fallback_grace: float = 1.0
     fallback_silence: float = 12.0

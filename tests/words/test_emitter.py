@@ -19,7 +19,7 @@ from videosdk_plugins_smallestai.timing import Timing
 from videosdk_plugins_smallestai.words.emitter import WordEmitter
 from videosdk_plugins_smallestai.words.timeline import Timeline
 
-TIMING = Timing(track_gone=2.0, track_stuck=10.0)
+TIMING = Timing(track_stuck=10.0)
 RATE = 24000
 FRAME = 480
 
@@ -399,7 +399,7 @@ async def test_a_session_that_is_gone_is_not_waited_for() -> None:
     before = stage.now()
     await stage.emitter.run()
     assert len(stage.told) == 3
-    assert stage.now() - before == pytest.approx(TIMING.track_gone, abs=0.2)
+    assert stage.now() - before == pytest.approx(TIMING.track_stuck, abs=0.2)
 
 
 @in_virtual_time

@@ -126,7 +126,7 @@ class WordEmitter:
                 self._emit_until(position)
             if self._stopped or self._done(position):
                 return
-            if self._follows and patience.ended(self._track, waits=self._finished and not self._paused):
+            if self._follows and patience.ended(self._track.played, waits=self._finished and not self._paused):
                 self._log.debug("the track is not being played: its last words were not heard")
                 return
             await self._wait(self._delay(position))
@@ -195,7 +195,7 @@ class WordEmitter:
 
 
 class _Patience:
-    """Decides how long a track that is not being played is waited for.
+    """Decides how long a track that plays nothing of what it was given is waited for.
 
     Args:
         now: The loop's clock.
@@ -206,18 +206,14 @@ class _Patience:
         self._now = now
         self._timing = timing
         self._looked_at = now()
-        self._unpulled = 0.0
         self._unplayed = 0.0
-        self._frames: int | None = None
         self._played = 0
 
-    def ended(self, track: TrackTime, *, waits: bool) -> bool:
-        """Look at the track. Whether it does not play any more, if it is only waited for."""
+    def ended(self, played: int, *, waits: bool) -> bool:
+        """Note how many samples the track has played. Whether it is not played any more, if it is waited for."""
         now = self._now()
-        # A process that stood still has not seen whether frames were pulled meanwhile.
+        # A process that stood still has not seen whether samples were played meanwhile.
         passed = min(now - self._looked_at, 2 * self._timing.track_poll)
-        frames, self._looked_at = track.frame_time(), now
-        self._unpulled = 0.0 if frames is None or frames != self._frames else self._unpulled + passed
-        self._unplayed = 0.0 if track.played != self._played or not waits else self._unplayed + passed
-        self._frames, self._played = frames, track.played
-        return waits and (self._unpulled > self._timing.track_gone or self._unplayed > self._timing.track_stuck)
+        self._unplayed = self._unplayed + passed if waits and played == self._played else 0.0
+        self._looked_at, self._played = now, played
+        return self._unplayed > self._timing.track_stuck
