@@ -15,13 +15,8 @@ _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _WIDE_MARK = re.compile("[\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]")
 _WIDE = re.compile(f"{_KANA.pattern}|{_HAN.pattern}|{_WIDE_MARK.pattern}")
-_SOUTH_EAST = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
-_SOUTH_EAST_UNIT = 4
-"""Letters of an unspaced South-East Asian run that make a unit. Its real words need a dictionary; average ones
-have four to five letters."""
 
-_LEADING_VOWELS = frozenset("เแโใไເແໂໃໄ")  # written before the consonant that they follow in speech
-_TRAILING_LETTERS = frozenset("ะาำๅฯๆະາຳຯໆぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ")
+_TRAILING_LETTERS = frozenset("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ")
 
 _SENTENCE = frozenset(SPACED_SENTENCE + WIDE_SENTENCE)
 _CLAUSE = frozenset(SPACED_CLAUSE + OTHER_CLAUSE) | WIDE_CLAUSE
@@ -40,7 +35,7 @@ _SCRIPTS = (
     (_KANA, 1.0),  # a mora, beside the word's own
     (_HAN, 2.5),  # Han: a syllable, with a tone
     (re.compile("[\uac00-\ud7af]"), 2.5),  # Hangul: a syllable
-    (re.compile("[\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"), 1.8),  # vowels are marks or not written
+    (re.compile("[\u0900-\u0dff]"), 1.8),  # vowels are marks or not written
     (re.compile("[\u0590-\u07ff]"), 1.5),  # Hebrew and Arabic: short vowels are not written
 )
 
@@ -124,26 +119,21 @@ def _pause(word: str) -> float:
 def _parts(word: str) -> list[str]:
     if word.isascii():
         return [word]
-    found, start, letters = [], 0, 0
+    found, start = [], 0
     for index in range(1, len(word)):
-        char, following = word[index - 1], word[index]
-        letters += char.isalnum()
-        if _divides(char, following, letters):
+        if _divides(word[index - 1], word[index]):
             found.append(word[start:index])
-            start, letters = index, 0
+            start = index
     return [*found, word[start:]]
 
 
-def _divides(char: str, following: str, letters: int) -> bool:
-    """Whether a unit ends between two characters, of which it has so many `letters`."""
+def _divides(char: str, following: str) -> bool:
+    """Whether a unit ends between two characters."""
     if joins(char, following) or _opens(char) or not (following.isalnum() or _opens(following)):
         return False
-    if following in _TRAILING_LETTERS or unicodedata.category(following) == "Lm" or char in _LEADING_VOWELS:
+    if following in _TRAILING_LETTERS or unicodedata.category(following) == "Lm":
         return False
-    if _SOUTH_EAST.match(char) and _SOUTH_EAST.match(following):
-        return letters >= _SOUTH_EAST_UNIT
-    unspaced = (_WIDE, _SOUTH_EAST)
-    return any(script.match(char) or script.match(following) for script in unspaced)
+    return bool(_WIDE.match(char) or _WIDE.match(following))
 
 
 def _opens(char: str) -> bool:
