@@ -190,7 +190,8 @@ class SpokenSegment:
         if found is None:
             self._missed += 1
             return
-        index, self._next, self._rest = found
+        index, self._rest = found
+        self._next = index + 1
         self._missed = 0
         self._told.setdefault(index, max(0.0, start))
         self._known = None
@@ -219,15 +220,15 @@ class SpokenSegment:
     # Times from the server
 
     def _continues(self, key: str) -> bool:
-        """Whether `key` is more of the word whose beginning was told; if so it is dealt with."""
+        """Whether `key` is more of the word whose beginning was told, as where one is respelled by several."""
         rest, self._rest = self._rest, ""
         if not rest or not rest.startswith(key):
             return False
         self._rest = rest[len(key) :]
         return True
 
-    def _find(self, key: str) -> tuple[int, int, str] | None:
-        """The word that `key` is or begins, the word to expect next, and what is left of a word that it begins."""
+    def _find(self, key: str) -> tuple[int, str] | None:
+        """The word that `key` is or begins, and what is left of a word that it begins."""
         left_out = 0
         for index in range(self._next, len(self.units)):
             text = self._keys[index]
@@ -236,24 +237,12 @@ class SpokenSegment:
             if left_out > LOOK_AHEAD + self._missed:
                 return None
             if text == key:
-                return index, index + 1, ""
-            if key.startswith(text) and (after := self._joined(key, index)):
-                return index, after, ""
+                return index, ""
             # Further on it is too likely to be another word: `a` and `apple`.
             if not left_out and text.startswith(key):
-                return index, index + 1, text[len(key) :]
+                return index, text[len(key) :]
             left_out += 1
         return None
-
-    def _joined(self, key: str, index: int) -> int | None:
-        """The word after those that the server has joined to `key`, from `index` on."""
-        length = 0
-        while index < len(self._keys) and length < len(key):
-            if not key.startswith(self._keys[index], length):
-                return None
-            length += len(self._keys[index])
-            index += 1
-        return index if length == len(key) else None
 
     # Estimates
 
