@@ -35,7 +35,7 @@ class _SegmentWords:
     early: list[tuple[str, float]] = field(default_factory=list)
 
 
-class ReplyWords:
+class ReplyWords(WordEmitter):
     """Tells each word of a reply when the listener hears it, also after the reply has been sent to its track.
 
     To be made in a running event loop. Segments are named by their index in the reply. It is a `Follower` of the
@@ -60,16 +60,15 @@ class ReplyWords:
         log: Log | None = None,
         spell: Callable[[str], list[str]] = list,
     ) -> None:
-        self._timeline = Timeline(speed, spell)
-        self._emitter = WordEmitter(self._timeline, track, emit, timing=timing, log=log)
+        super().__init__(Timeline(speed, spell), track, emit, timing=timing, log=log)
         self._segments: dict[int, _SegmentWords] = {}
         self._early = 0
         self._telling: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """The reply is asked for. `finish`, `stop` or `aclose` is to follow."""
-        self._emitter.start()
-        self._telling = asyncio.create_task(self._emitter.run())
+        super().start()
+        self._telling = asyncio.create_task(self.run())
 
     def begin(self, index: int, text: str, lead: str, at: float) -> None:
         """A segment's audio begins. To be called once for each segment, in their order.
@@ -88,14 +87,14 @@ class ReplyWords:
             segment.spoken.place(word, start)
         self._early -= len(segment.early)
         segment.early.clear()
-        self._emitter.changed()
+        self.changed()
 
     def add_audio(self, index: int, seconds: float) -> None:
         """More new audio of a segment that has begun is about to be played."""
         spoken = self._segment(index).spoken
         if spoken is not None:
             spoken.add_audio(seconds)
-            self._emitter.changed()
+            self.changed()
 
     def place(
         self, index: int, word: str, start: float, *, server_id: str | None, heard: float, stream_began: float
@@ -114,7 +113,7 @@ class ReplyWords:
         place = segment.times.place(start, server_id=server_id, heard=heard, stream_began=stream_began)
         if segment.spoken is not None:
             segment.spoken.place(word, place)
-            self._emitter.changed()
+            self.changed()
         elif self._early < EARLY_WORDS:
             self._early += 1
             segment.early.append((word, place))
@@ -133,31 +132,11 @@ class ReplyWords:
         segment = self._segment(index)
         if segment.spoken is not None:
             segment.spoken = self._timeline.end(segment.spoken)
-            self._emitter.changed()
-
-    def first_byte(self, not_before: float) -> None:
-        """The reply's first byte is about to be added to the track; an earlier reply may be heard until then."""
-        self._emitter.first_byte(not_before)
-
-    def pushed(self, seconds_total: float) -> None:
-        """So many seconds of the reply's audio have been added to the track by now."""
-        self._emitter.pushed(seconds_total)
-
-    def pause(self) -> None:
-        """The listener hears nothing until `resume`."""
-        self._emitter.pause()
-
-    def resume(self) -> None:
-        """The listener hears the reply again."""
-        self._emitter.resume()
-
-    def finish(self) -> None:
-        """The reply is over: no further segment comes. Its last words are told as they are heard."""
-        self._emitter.finish()
+            self.changed()
 
     def stop(self) -> None:
         """Tell nothing any more, from this moment on."""
-        self._emitter.stop()
+        super().stop()
         if self._telling is not None:
             self._telling.cancel()
 
