@@ -177,10 +177,10 @@ async def test_after_an_interruption_nothing_is_told_and_no_task_is_left() -> No
 @in_virtual_time
 async def test_a_server_gone_mad_does_not_fill_the_memory() -> None:
     reply = Reply()
-    for index in range(3 * EARLY_WORDS):
-        reply.place(index % 7, "word", 0.0)
+    for index in range(6 * EARLY_WORDS):
+        reply.place(index % 2, "word", 0.0)
     remembered = sum(len(segment.early) for segment in reply.words._segments.values())
-    assert remembered == EARLY_WORDS
+    assert remembered == 2 * EARLY_WORDS
     await reply.words.aclose()
 
 

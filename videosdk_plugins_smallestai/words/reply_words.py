@@ -16,7 +16,7 @@ from .timeline import SpokenSegment, Timeline
 __all__ = ["ReplyWords"]
 
 EARLY_WORDS = 1000
-"""Words told before their segment is played that are remembered. A request has at most 125, and a faulty server
+"""Words of a segment told before it is played that are remembered. A request has at most 125, and a faulty server
 must not fill the memory."""
 
 
@@ -62,7 +62,6 @@ class ReplyWords(WordEmitter):
     ) -> None:
         super().__init__(Timeline(speed, spell), track, emit, timing=timing, log=log)
         self._segments: dict[int, _SegmentWords] = {}
-        self._early = 0
         self._telling: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -85,7 +84,6 @@ class ReplyWords(WordEmitter):
         segment.spoken = self._timeline.begin(lead + text, at)
         for word, start in segment.early:
             segment.spoken.place(word, start)
-        self._early -= len(segment.early)
         segment.early.clear()
         self.changed()
 
@@ -114,15 +112,13 @@ class ReplyWords(WordEmitter):
         if segment.spoken is not None:
             segment.spoken.place(word, place)
             self.changed()
-        elif self._early < EARLY_WORDS:
-            self._early += 1
+        elif len(segment.early) < EARLY_WORDS:
             segment.early.append((word, place))
 
     def restart(self, index: int) -> None:
         """A segment is asked for again after a break: its words are told again."""
         segment = self._segment(index)
         segment.times = ServerTimes()
-        self._early -= len(segment.early)
         segment.early.clear()
         if segment.spoken is not None:
             segment.spoken.restart()
