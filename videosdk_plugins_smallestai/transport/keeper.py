@@ -45,8 +45,8 @@ class WireKeeper(ABC, Generic[W]):
         self._path = ""  # of the newest reply
         self._idle: W | None = None
         self._lent: dict[W, bool] = {}  # to whether the next reply can have it
-        self._waiting: list[tuple[str, asyncio.Future[W]]] = []
         self._opening: dict[asyncio.Task[W], str] = {}
+        self._claimed: set[asyncio.Task[W]] = set()  # of them, those whose connection a reply waits for
         self._serving: dict[asyncio.Task[None], W] = {}
         self._unready: set[W] = set()
         self._backoff = Backoff(timing, session.log)
@@ -78,18 +78,19 @@ class WireKeeper(ABC, Generic[W]):
         idle = self.take_idle(path, ahead=ahead)
         if idle is not None:
             return idle
-        waiting: asyncio.Future[W] = asyncio.get_running_loop().create_future()
-        self._waiting.append((path, waiting))
-        if [p for p, _ in self._waiting].count(path) > list(self._opening.values()).count(path):
-            self._open(path)
+        unclaimed = (task for task, p in self._opening.items() if p == path and task not in self._claimed)
+        opening = next(unclaimed, None) or self._open(path)
+        self._claimed.add(opening)
         try:
-            connection = await waiting
+            await asyncio.wait({opening})
         except asyncio.CancelledError:
-            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
-                self._keep(waiting.result())
+            left_to_us = opening not in self._opening and not opening.cancelled()
+            if left_to_us and opening.exception() is None:
+                self._keep(opening.result())
             raise
         finally:
-            self._waiting = [(p, other) for p, other in self._waiting if other is not waiting]
+            self._claimed.discard(opening)
+        connection = self._outcome(opening)
         if not connection.usable:  # the service has closed it at once, and perhaps said why
             raise connection.reason or APIConnectionError(
                 "The service closed the connection as soon as it was open"
@@ -134,17 +135,12 @@ class WireKeeper(ABC, Generic[W]):
             self._arrange()
             return
         await asyncio.wait({opening})  # not cancelled with one of its callers: a reply may wait for it too
-        if opening.cancelled():
-            raise _given_up()
-        opening.result()
+        self._outcome(opening)
 
     async def aclose(self) -> None:
         """End every connection and task. The keeper can be used again afterwards."""
         self._warm_until = 0.0
         self._arrange()
-        for _, waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_exception(_given_up())
         tasks = [*self._opening, *self._serving]
         for opening in self._opening:
             opening.cancel()
@@ -244,23 +240,30 @@ class WireKeeper(ABC, Generic[W]):
         path = self._opening.pop(task)
         if task.cancelled():
             return
-        waiting = next((w for p, w in self._waiting if p == path and not w.done()), None)
-        error = task.exception()
-        if error is None:
-            self._log.debug("connected, route %s", path)
-            if waiting is not None:
-                waiting.set_result(task.result())
-            else:
-                self._keep(task.result())
+        try:
+            connection = self._outcome(task)
+        except SmallestAIError as error:
+            self._log.debug("no connection on route %s: %s", path, error)
+            self._backoff.fail(_now(), error)
+            self._arrange()
             return
-        if not isinstance(error, SmallestAIError):
-            self._log.error("opening a connection failed", exc_info=error)
-            error = APIConnectionError(f"The connection could not be opened ({type(error).__name__})")
-        self._log.debug("no connection on route %s: %s", path, error)
-        self._backoff.fail(_now(), error)
-        if waiting is not None:
-            waiting.set_exception(error)
-        self._arrange()
+        self._log.debug("connected, route %s", path)
+        if task not in self._claimed:
+            self._keep(connection)
+
+    def _outcome(self, opening: asyncio.Task[W]) -> W:
+        """The connection that a task has opened.
+
+        Raises:
+            SmallestAIError: It has not.
+        """
+        if opening.cancelled():
+            raise APIConnectionError("The connection was given up while it was being opened")
+        error = opening.exception()
+        if error is None or isinstance(error, SmallestAIError):
+            return opening.result()
+        self._log.error("opening a connection failed", exc_info=error)
+        raise APIConnectionError(f"The connection could not be opened ({type(error).__name__})")
 
     def _ended(self, connection: W) -> None:
         if connection in self._unready:
@@ -351,10 +354,6 @@ class Backoff:
         if self._failures and told != self._told:
             self._told = told
             self._log.warning("the service closes each connection soon after it was opened: %s", told)
-
-
-def _given_up() -> APIConnectionError:
-    return APIConnectionError("The connection was given up while it was being opened")
 
 
 def _now() -> float:
