@@ -40,7 +40,6 @@ class WordFrame:
 
     text: str
     start: float
-    end: float
     request_id: str | None = None
     server_id: str | None = None
 
@@ -133,10 +132,10 @@ def _chunk(data: Mapping[str, Any], request_id: str | None = None, server_id: st
 
 
 def _word(data: Mapping[str, Any], request_id: str | None, server_id: str | None) -> Frame:
-    word, start, end = data.get("word"), _seconds(data.get("start")), _seconds(data.get("end"))
-    if not isinstance(word, str) or start is None or end is None:
+    word, start = data.get("word"), _seconds(data.get("start"))
+    if not isinstance(word, str) or start is None:
         return NoticeFrame("a word without a time")
-    return WordFrame(word, start, end, request_id, server_id)
+    return WordFrame(word, start, request_id, server_id)
 
 
 def _seconds(value: object) -> float | None:
