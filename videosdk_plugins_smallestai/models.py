@@ -68,7 +68,6 @@ class Model:
         wire_name: What the ``model`` field of a request says; ``None`` where the route names the model.
         websocket: Path of the WebSocket route below the base URL; ``None`` where there is none.
         http: Path of the HTTP route below the base URL; ``None`` where there is none.
-        sse: Whether the HTTP route answers with server-sent events instead of a binary body.
         default_voice: The voice used where the user chose none.
         prosody: Whether it takes ``consistency``, ``similarity`` and ``enhancement``.
         sample_rates: Sample rates in Hz that it produces.
@@ -81,7 +80,6 @@ class Model:
     wire_name: str | None
     websocket: str | None
     http: str | None
-    sse: bool = False
     default_voice: str = STANDARD_VOICE
     prosody: bool = False
     sample_rates: tuple[int, ...] = SAMPLE_RATES
@@ -96,7 +94,7 @@ class Model:
 
     @property
     def unified(self) -> bool:
-        """Whether the model is served on the unified routes, which name it in the request."""
+        """Whether the model is served on the unified routes: they name it in the request, and answer with SSE."""
         return self.wire_name is not None
 
 
@@ -124,7 +122,6 @@ def _unified(model: str, successor: str | None = None) -> Model:
         model,
         "/tts/live",
         "/tts/live",
-        sse=True,
         default_voice=PRO_VOICE if pro else STANDARD_VOICE,
         successor=successor,
         voice_list=PRO_VOICE_LIST if pro else VOICE_LIST,

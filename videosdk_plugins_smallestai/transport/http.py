@@ -175,13 +175,13 @@ class _Post:
             async with self._session.client().post(
                 self._session.base_url + model.http,
                 json=http_body(self._settings, text),
-                headers=self._session.headers | {"Accept": "text/event-stream" if model.sse else "audio/wav"},
+                headers=self._session.headers | {"Accept": "text/event-stream" if model.unified else "audio/wav"},
                 timeout=aiohttp.ClientTimeout(total=self._settings.timeout, sock_connect=self._timing.connect),
                 proxy=self._session.proxy(self._session.base_url),
                 raise_for_status=False,  # a session of the caller's may have it on
                 allow_redirects=False,  # the key goes to the service that the user named, and nowhere else
             ) as response:
-                return await self._receive(response, sse=model.sse)
+                return await self._receive(response, sse=model.unified)
         except _SilentBodyError:
             return self._broken(f"The answer stopped for {self._timing.body_silence:g} s in the middle")
         except aiohttp.ConnectionTimeoutError:
