@@ -77,10 +77,6 @@ class Pronunciations:
             spelled[start:end] = _shares(text[start:end], said)
         return spelled
 
-    def respell(self, text: str) -> str:
-        """What is said for a text."""
-        return "".join(self.spell(text))
-
     def places(self, text: str) -> Iterator[tuple[int, int, str]]:
         """What is respelled: where it begins and ends, and what is said instead."""
         end = 0

@@ -65,9 +65,13 @@ RESPELLED: list[tuple[dict[str, str], str, str]] = [
 ]  # fmt: skip
 
 
+def respelled_text(pronunciations: Pronunciations, text: str) -> str:
+    return "".join(pronunciations.spell(text))
+
+
 @pytest.mark.parametrize(("spellings", "text", "spoken"), RESPELLED)
 def test_which_words_are_respelled(spellings: dict[str, str], text: str, spoken: str) -> None:
-    assert Pronunciations(spellings).respell(text) == spoken
+    assert respelled_text(Pronunciations(spellings), text) == spoken
 
 
 SHARES: list[tuple[dict[str, str], str, list[str]]] = [
@@ -191,15 +195,17 @@ def test_each_word_of_what_is_said_is_the_share_of_one_of_the_callers_words_in_o
     pronunciations = Pronunciations(spellings)
     spelled = pronunciations.spell(text)
     assert len(spelled) == len(text)
-    assert "".join(spelled) == pronunciations.respell(text)
+    assert "".join(spelled) == respelled_text(pronunciations, text)
     found = units(text, pronunciations.spell)
-    assert "".join("".join(unit.spoken.split()) for unit in found) == "".join(pronunciations.respell(text).split())
+    assert "".join("".join(unit.spoken.split()) for unit in found) == "".join(
+        respelled_text(pronunciations, text).split()
+    )
     places = list(pronunciations.places(text))
     assert all(end <= start for (_, end, _), (start, _, _) in pairwise(places))
     untouched = [
         text[end:start] for end, start in pairwise([0, *(x for a, b, _ in places for x in (a, b)), len(text)])
     ][::2]
-    assert pronunciations.respell(text) == "".join(
+    assert respelled_text(pronunciations, text) == "".join(
         part + said for part, said in zip(untouched, [*(said for _, _, said in places), ""], strict=True)
     )
 
@@ -219,7 +225,7 @@ def test_no_request_is_too_long_and_no_word_is_lost(text: str, spellings: dict[s
     at = 0
     for piece in found:
         assert len(piece.lead + piece.spoken) <= MAX_SEGMENT
-        assert piece.spoken == pronunciations.respell(piece.text)
+        assert piece.spoken == respelled_text(pronunciations, piece.text)
         assert piece.text == piece.text.strip()
         assert is_speakable(piece.text)
         start = text.index(piece.text, at)
@@ -242,7 +248,7 @@ def test_streamed_text_is_respelled_segment_by_segment(
     respelled = virtual_time.run(read(pronunciations=pronunciations))
     assert letters("".join(s.text for s in respelled)) == letters("".join(s.text for s in plain))
     assert all(s.spoken == s.text for s in plain)
-    assert all(s.spoken == pronunciations.respell(s.text) for s in respelled)
+    assert all(s.spoken == respelled_text(pronunciations, s.text) for s in respelled)
     assert all(len(s.lead + s.spoken) <= MAX_SEGMENT for s in [*plain, *respelled])
 
 
@@ -250,4 +256,4 @@ def test_large_dictionaries_cost_little() -> None:
     spellings = {f"Word{number}": f"w {number}" for number in range(2000)}
     pronunciations = Pronunciations.of(spellings)
     assert Pronunciations.of(dict(spellings)) is pronunciations
-    assert pronunciations.respell("Word1999 and Word19999") == "w 1999 and Word19999"
+    assert respelled_text(pronunciations, "Word1999 and Word19999") == "w 1999 and Word19999"
