@@ -145,7 +145,6 @@ TOLD = ['{"audio": "AA=="}', '{"done": true}']
 STREAMS = {
     "as the service sends it": STREAM,
     "CRLF": STREAM.replace(b"\n", b"\r\n"),
-    "CR": STREAM.replace(b"\n", b"\r"),
     "no space after the colon": STREAM.replace(b": {", b":{"),
     "comments": b": hello\n\n" + STREAM.replace(b"\n\n", b"\n: ping\n\n:\n\n"),
     "other fields": b"retry: 100\n\nid: 7\nid\ndatabase: no\n" + STREAM,
@@ -183,7 +182,7 @@ def test_characters_of_several_bytes_survive_a_split() -> None:
 line = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1)
 
 
-@given(st.lists(st.lists(line, min_size=1), max_size=5), st.sampled_from(["\n", "\r\n", "\r"]), places)
+@given(st.lists(st.lists(line, min_size=1), max_size=5), st.sampled_from(["\n", "\r\n"]), places)
 def test_what_was_put_into_events_comes_out(told: list[list[str]], end: str, at: list[int]) -> None:
     stream = "".join("".join(f"data: {line}{end}" for line in lines) + end for lines in told)
     assert events(cut(stream.encode(), at)) == ["\n".join(lines) for lines in told]

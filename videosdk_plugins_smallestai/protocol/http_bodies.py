@@ -78,12 +78,8 @@ def _riff_data(head: bytes) -> int | None:
     return None
 
 
-_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
-"""The three that the standard has. A CR at the end of what is here may be the first half of a CRLF."""
-
-
 class SseBody:
-    """A ``text/event-stream`` body, fed as it comes."""
+    """A ``text/event-stream`` body, fed as it comes. Its lines end with LF or CRLF; nobody sends a CR alone."""
 
     def __init__(self) -> None:
         self._line: list[bytes] = []  # the parts of a line without an end
@@ -92,12 +88,11 @@ class SseBody:
 
     def feed(self, chunk: bytes) -> list[str]:
         """Take bytes in, give the data of each finished event out; of one that is too long, that it is."""
-        cut = self._line[-1:] and self._line[-1].endswith(b"\r")
-        if not cut and b"\n" not in chunk and b"\r" not in chunk:
+        if b"\n" not in chunk:
             self._line.append(chunk)  # joined once, and not for each chunk: a line may have megabytes
             lines = []
         else:
-            *lines, rest = _LINE_END.split(b"".join(self._line) + chunk)
+            *lines, rest = (b"".join(self._line) + chunk).split(b"\n")
             self._line = [rest]
         events = [event for line in lines if (event := self._take(line)) is not None]
         if self._size + sum(map(len, self._line)) > EVENT_LIMIT:
