@@ -58,8 +58,8 @@ class Timing:
             quarter. At most three handshakes in ten seconds while a service restarts, and ready again within 15 s.
         steady_after: A connection that lasted so long shows that the service works: the next may be opened at once.
         track_poll: Between two looks at how far a track has played: it plays frames of that length.
-        track_stuck: A track that plays nothing of what it was given for so long has no listener, or has dropped it:
-            its last words are not waited for.
+        track_stuck: A track that has not played a whole reply so long after it should have has no listener, or has
+            dropped it: the last words are not waited for.
         fallback_grace: A voice of `FallbackTTS` that has emitted an error, or was interrupted, may take so long to
             end; the first, counted from its last audio: it may only warn.
         fallback_silence: A voice of `FallbackTTS` that has text to speak, has let the listener run dry, and brings

@@ -77,7 +77,7 @@ class WordEmitter:
         self._track.begin()
         pulled = frames is not None and self._frames_at_start is not None and frames > self._frames_at_start
         self._follows = pulled and self._track.tells
-        self._playhead.push(max(0.0, not_before - self._now()))
+        self._playhead.push(self._track.before if self._follows else max(0.0, not_before - self._now()))
         self._changed.set()
 
     def pushed(self, seconds_total: float) -> None:
@@ -118,7 +118,6 @@ class WordEmitter:
         Returns when all that can be heard have been, after `finish`; after `stop`; or, after `finish`, when the
         track is not being played any more.
         """
-        patience = _Patience(self._now, self._timing)
         while not self._stopped:
             self._changed.clear()
             position = self._position()
@@ -126,7 +125,7 @@ class WordEmitter:
                 self._emit_until(position)
             if self._stopped or self._done(position):
                 return
-            if self._follows and patience.ended(self._track.played, waits=self._finished and not self._paused):
+            if self._follows and self._is_overdue():
                 self._log.debug("the track is not being played: its last words were not heard")
                 return
             await self._wait(self._delay(position))
@@ -179,6 +178,10 @@ class WordEmitter:
             return True
         return self._due(word) == math.inf and position > self._pushed - FRAME
 
+    def _is_overdue(self) -> bool:
+        """Whether a track that was played as it came would long have played all of a finished reply."""
+        return self._finished and self._now() - self._playhead.heard_until > self._timing.track_stuck
+
     def _delay(self, position: float) -> float | None:
         """Seconds until something may have to be done; ``None`` if only a call can change anything."""
         if not self._pushed:
@@ -192,28 +195,3 @@ class WordEmitter:
         if due < math.inf:
             return due - position
         return self._pushed - position if self._finished else None
-
-
-class _Patience:
-    """Decides how long a track that plays nothing of what it was given is waited for.
-
-    Args:
-        now: The loop's clock.
-        timing: How long.
-    """
-
-    def __init__(self, now: Callable[[], float], timing: Timing) -> None:
-        self._now = now
-        self._timing = timing
-        self._looked_at = now()
-        self._unplayed = 0.0
-        self._played = 0
-
-    def ended(self, played: int, *, waits: bool) -> bool:
-        """Note how many samples the track has played. Whether it is not played any more, if it is waited for."""
-        now = self._now()
-        # A process that stood still has not seen whether samples were played meanwhile.
-        passed = min(now - self._looked_at, 2 * self._timing.track_poll)
-        self._unplayed = self._unplayed + passed if waits and played == self._played else 0.0
-        self._looked_at, self._played = now, played
-        return self._unplayed > self._timing.track_stuck

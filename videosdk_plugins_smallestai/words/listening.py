@@ -15,17 +15,17 @@ class TrackTime:
     Attributes:
         advanced: Whether it has played anything since `begin`.
         tells: Whether it tells how much it has played.
-        played: Samples played since `begin`, earlier replies' included.
+        before: Seconds that it still had to play at `begin`.
     """
 
     def __init__(self, track: Any) -> None:
         self.advanced = False
         self.tells = False
-        self.played = 0
+        self.before = 0.0
         self._track = track
         self._rate = track_format(track).rate
         self._seen = 0
-        self._before = 0
+        self._played = 0  # since `begin`, what earlier replies have left included
 
     def frame_time(self) -> int | None:
         """What advances with each frame that is pulled, also with silent ones."""
@@ -36,7 +36,7 @@ class TrackTime:
         seen = played_samples(self._track) if self._rate else None
         self.tells = seen is not None
         self._seen = seen or 0
-        self._before = queued_samples(self._track) if self.tells else 0
+        self.before = queued_samples(self._track) / self._rate if self.tells and self._rate else 0.0
 
     def position(self) -> float | None:
         """Seconds played of what was added since `begin`, or ``None``; negative while older audio plays."""
@@ -44,7 +44,7 @@ class TrackTime:
         if seen is None or not self._rate:
             return None
         # The framework counts anew for each reply, and the next one may be asked for while this one is still heard.
-        self.played += seen - self._seen if seen >= self._seen else seen
+        self._played += seen - self._seen if seen >= self._seen else seen
         self._seen = seen
-        self.advanced = self.played > 0
-        return (self.played - self._before) / self._rate
+        self.advanced = self._played > 0
+        return self._played / self._rate - self.before
