@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from ..errors import APIConnectionError, SmallestAIError
 from ..protocol.live_session import live_path
-from ..protocol.redaction import conceal
 from .base import Audio, Failed, Opened, OpenFailed, Pong, Route, Traits, TransportEvent
 from .events import Events
 from .live_session import LiveSession
@@ -45,7 +44,6 @@ class LiveTransport:
         self._session: LiveSession | None = None
         self._opening: asyncio.Task[None] | None = None
         self._turn_ids: dict[int, str] = {}
-        self._texts: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
@@ -64,7 +62,6 @@ class LiveTransport:
 
     def send(self, stream: int, text: str, *, joined: bool) -> str:
         """See `ReplyTransport.send`."""
-        self._texts.append(text)
         turn_id = self._turn_ids[stream] = uuid.uuid4().hex
         session = self._session
         if session is None or not session.usable:
@@ -127,7 +124,6 @@ class LiveTransport:
             self._choice.spoke()
         elif isinstance(event, Failed):
             error = self._choice.explain(event.error)
-            conceal(error, self._texts)
             if error.request_id is None and event.streams:
                 error.request_id = self._turn_ids[event.streams[0]]
             event = replace(event, error=error)
