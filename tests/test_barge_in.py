@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
+from unittest.mock import AsyncMock
 
 import pytest
 from listening import SEVEN, RecordingTrack, assert_same, items, tokens
@@ -144,6 +145,16 @@ async def test_interrupts_without_a_reply_or_twice_are_harmless(stage: MakeStage
         s.tts.audio_track = None
         await s.tts.interrupt()
         assert s.errors == []
+
+
+@in_virtual_time
+async def test_a_mock_in_a_tracks_place_is_awaited(stage: MakeStage) -> None:
+    async with stage() as s:
+        s.tts.audio_track = track = AsyncMock()
+        await s.tts.synthesize("Hello there.")
+        assert_same(b"".join(call.args[0] for call in track.add_new_bytes.await_args_list), tone("Hello there."))
+        await s.tts.interrupt()
+        track.interrupt.assert_awaited_once_with()
 
 
 @every_route
