@@ -223,6 +223,18 @@ async def test_an_answer_that_takes_too_long_is_a_broken_connection(route: dict[
         assert "not complete within timeout=2 s" in str(error)
 
 
+@in_virtual_time
+async def test_events_that_end_before_one_says_so_are_a_broken_connection() -> None:
+    event = "data: " + json.dumps({"audio": "AAEC", "done": False, "status": "206"}) + "\n\n"
+    async with (
+        emulator(fault=lambda r: Frames(instead=event, content_type="text/event-stream")) as waves,
+        instance(waves.base_url) as plugin,
+    ):
+        error = await failure(plugin, SSE)
+        assert type(error) is APIConnectionError
+        assert "before its end" in str(error)
+
+
 @every_route
 @in_virtual_time
 async def test_an_error_with_a_good_status_is_an_error(route: dict[str, Any]) -> None:
