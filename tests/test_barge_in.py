@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
+from unittest.mock import AsyncMock
 
 import pytest
 from listening import SEVEN, RecordingTrack, assert_same, items, tokens
@@ -144,6 +145,34 @@ async def test_interrupts_without_a_reply_or_twice_are_harmless(stage: MakeStage
         s.tts.audio_track = None
         await s.tts.interrupt()
         assert s.errors == []
+
+
+@in_virtual_time
+async def test_a_mock_in_a_tracks_place_is_awaited(stage: MakeStage) -> None:
+    async with stage() as s:
+        s.tts.audio_track = track = AsyncMock()
+        await s.tts.synthesize("Hello there.")
+        assert_same(b"".join(call.args[0] for call in track.add_new_bytes.await_args_list), tone("Hello there."))
+        await s.tts.pause()
+        await s.tts.resume()
+        track.pause.assert_awaited_once_with()
+        track.resume.assert_awaited_once_with()
+        await s.tts.interrupt()
+        track.interrupt.assert_awaited_once_with()
+
+
+@in_virtual_time
+async def test_after_aclose_the_first_audio_is_not_told_to_who_asked_before(stage: MakeStage) -> None:
+    async def first_audio() -> None:
+        told.append(True)
+
+    told: list[bool] = []
+    async with stage() as s:
+        s.tts.on_first_audio_byte(first_audio)
+        await s.tts.aclose()
+        await s.tts.synthesize("Hello there.")
+        assert_same(s.track.speech, tone("Hello there."))
+        assert told == [], "the framework's own `aclose` has forgotten it"
 
 
 @every_route

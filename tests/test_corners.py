@@ -43,6 +43,27 @@ async def test_a_stream_beside_a_reply_on_a_server_without_ids_is_whole_as_is_th
         assert s.errors == []
 
 
+@every_route
+@in_virtual_time
+async def test_a_stream_leaves_the_track_and_the_first_audio_of_the_live_reply_alone(
+    stage: MakeStage, route: str
+) -> None:
+    told: list[bool] = []
+
+    async def first_audio() -> None:
+        told.append(True)
+
+    async with stage(ROUTES[route]) as s:
+        s.tts.on_first_audio_byte(first_audio)
+        s.tts.reset_first_audio_tracking()
+        async for _ in s.tts.stream_synthesize(items(["A phrase is made.", "And kept."])):
+            assert s.tts.audio_track is s.track
+        assert told == []
+        assert not s.track.heard
+        await s.tts.synthesize("Hello there.")
+        assert told == [True]
+
+
 async def test_two_at_once_on_a_server_that_turns_out_to_echo_nothing_are_both_whole(stage: MakeStage) -> None:
     phrase, reply = "A phrase is made meanwhile.", "This reply is heard. It has two parts."
     async with stage(**NAMELESS) as s:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
@@ -209,7 +210,10 @@ async def test_the_pipelines_own_voice_and_the_last_of_a_fallback_are_the_last_t
 # Anything in a track's place
 
 
-@pytest.mark.parametrize("track", [None, object(), MagicMock(), AsyncMock()])
+NO_NUMBERS = SimpleNamespace(sample_rate=True, channels=True, chunk_size=24000.0, frame_time="480")
+
+
+@pytest.mark.parametrize("track", [None, object(), MagicMock(), AsyncMock(), NO_NUMBERS])
 def test_a_mock_in_a_tracks_place_tells_nothing(track: Any) -> None:
     assert framework.track_format(track) == (None, 1, None)
     assert framework.frame_time(track) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from listening import SEVEN, RecordingTrack, assert_same, tokens
@@ -124,6 +125,25 @@ async def test_a_server_that_does_not_echo_ids_is_heard_whole(
 @in_virtual_time
 async def test_a_server_with_odd_habits_is_heard_whole(stage: MakeStage, route: str, habit: str) -> None:
     async with stage(ROUTES[route], **{habit: True}) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+@pytest.mark.parametrize("merge_within", [0.05, 0.3, 3.0])
+@in_virtual_time
+async def test_a_server_that_merges_fragments_is_heard_whole(stage: MakeStage, merge_within: float) -> None:
+    async with stage(ROUTES["continuations"], merge_within=merge_within) as s:
+        await speak(s)
+        assert_whole(s)
+
+
+@every_untold_websocket
+@pytest.mark.parametrize("complete", ["asked", 4.0], ids=["at once", "late"])
+@in_virtual_time
+async def test_a_server_that_refuses_a_request_beside_another_is_heard_whole(
+    stage: MakeStage, route: str, complete: Any
+) -> None:
+    async with stage(ROUTES[route], serving="refused", complete=complete) as s:
         await speak(s)
         assert_whole(s)
 

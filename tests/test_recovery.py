@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from listening import SEVEN, assert_same, tokens
-from routes import ROUTES, every_route, every_websocket
+from routes import ROUTES, every_route, every_websocket, quick_on
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
@@ -336,6 +336,25 @@ async def test_an_error_of_the_callers_text_is_raised_when_what_came_before_was_
         with pytest.raises(LookupError):
             await s.tts.synthesize(text())
         assert_whole(s, "This much was written.")
+
+
+@quick_on("websocket", "continuations", slow=["unified"])
+@pytest.mark.parametrize("idle_close", ["told", "silent", "default"])
+@in_virtual_time
+async def test_an_idle_close_while_the_text_pauses_is_not_heard(
+    stage: MakeStage, route: str, idle_close: str
+) -> None:
+    async def text() -> AsyncIterator[str]:
+        for sentence in ("Let me look that up.", "I have found it.", "It is on Friday."):
+            yield sentence
+            await asyncio.sleep(70.0)
+
+    async with stage(ROUTES[route], idle_close=idle_close) as s:
+        await s.tts.synthesize(text())
+        assert_same(s.track.speech, tone("Let me look that up.I have found it.It is on Friday."))
+        assert [gap > 60 for gap in s.track.gaps] == [True, True]
+        assert len(s.waves.requests) == 3
+        assert s.errors == []
 
 
 @every_route

@@ -104,17 +104,23 @@ async def test_a_voice_of_another_pool_is_spoken_unless_that_is_set_to_be_refuse
 
 
 @pytest.mark.parametrize(
-    ("model", "voice", "language"),
-    [("lightning_v3.1_pro", "meher", "en-hi"), ("lightning_v3.1", "magnus", "en")],
+    ("fields", "language"),
+    [
+        ({"model": "lightning_v3.1_pro", "voice_id": "meher"}, "en-hi"),
+        ({"model": "lightning_v3.1", "voice_id": "magnus"}, "en"),
+        ({"model": "lightning_v3.1", "voice_id": "magnus", "number_pronunciation_language": "hi"}, "hi"),
+        ({"model": "lightning_v3.1_pro", "voice_id": "meher", "number_pronunciation_language": "hi"}, "hi"),
+    ],
+    ids=str,
 )
-async def test_without_a_language_pro_speaks_english_and_hindi_and_the_other_english(
-    serve: Any, monkeypatch: pytest.MonkeyPatch, model: str, voice: str, language: str
+async def test_without_a_language_it_is_that_of_numbers_or_english_with_hindi_on_pro_and_english_elsewhere(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str], language: str
 ) -> None:
     spoken: list[str] = []
     monkeypatch.setattr(espeak, "speak", lambda order: spoken.append(order.language) or Speech(b"\1\0"))
     async with serve(voice="speech") as client:
         spoken.clear()
-        assert (await client.post("Hi", TTS, model=model, voice_id=voice, language=None))[0] == 200
+        assert (await client.post("Hi", TTS, language=None, **fields))[0] == 200
     assert spoken == [language]
 
 

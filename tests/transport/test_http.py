@@ -168,6 +168,20 @@ async def test_a_refusal_is_the_error_that_fits(
 
 
 @every_route
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [({"X-Request-Id": "req"}, "req"), ({"X-Request-Id": "", "X-Session-Id": "session"}, "session")],
+    ids=["of the request", "of the session alone"],
+)
+@in_virtual_time
+async def test_the_servers_id_is_in_the_error(route: dict[str, Any], headers: dict[str, str], told: str) -> None:
+    async with emulator(fault=lambda r: Refuse(500, headers)) as waves, instance(waves.base_url) as plugin:
+        error = await failure(plugin, route)
+        assert error.request_id == told
+        assert f"request {told}]" in str(error)
+
+
+@every_route
 @pytest.mark.parametrize("how", ["close", "reset"])
 @in_virtual_time
 async def test_a_body_that_is_cut_short_is_a_broken_connection(route: dict[str, Any], how: Any) -> None:
@@ -207,6 +221,18 @@ async def test_an_answer_that_takes_too_long_is_a_broken_connection(route: dict[
         error = await failure(plugin, route, timeout=2.0)
         assert type(error) is APIConnectionError
         assert "not complete within timeout=2 s" in str(error)
+
+
+@in_virtual_time
+async def test_events_that_end_before_one_says_so_are_a_broken_connection() -> None:
+    event = "data: " + json.dumps({"audio": "AAEC", "done": False, "status": "206"}) + "\n\n"
+    async with (
+        emulator(fault=lambda r: Frames(instead=event, content_type="text/event-stream")) as waves,
+        instance(waves.base_url) as plugin,
+    ):
+        error = await failure(plugin, SSE)
+        assert type(error) is APIConnectionError
+        assert "before its end" in str(error)
 
 
 @every_route

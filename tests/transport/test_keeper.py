@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from replies import JOINED, PLAIN, UNIFIED, Instance, instance, settings
 from servers import SmallServer, small_server
 from virtual_sockets import in_virtual_time
 
-from videosdk_plugins_smallestai import AuthenticationError, ServerError
+from videosdk_plugins_smallestai import AuthenticationError, RateLimitError, ServerError
 from videosdk_plugins_smallestai.emulator import Break, Mute, NoAudio, Refuse, SpeechRequest, WavesEmulator, tone
 from videosdk_plugins_smallestai.emulator.threaded import ThreadedWavesEmulator
 from videosdk_plugins_smallestai.timing import Timing
@@ -103,6 +104,28 @@ async def test_a_prewarm_that_is_refused_is_told_and_not_repeated_until_the_repl
         await asyncio.sleep(60.0)
         assert len(waves.connections) == 1
         await speak(plugin)
+
+
+@pytest.mark.parametrize(("headers", "quiet"), [({"Retry-After": "20"}, 20.0), ({}, 0.5)], ids=["told", "untold"])
+@in_virtual_time
+async def test_a_prewarm_that_is_refused_for_a_limit_is_repeated_as_late_as_the_service_asks(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], quiet: float
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: low)
+    came: list[float] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        came.append(now())
+        return web.Response(status=429, headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", refuse)
+    async with TestServer(app) as server, instance(str(server.make_url(""))) as plugin:
+        with pytest.raises(RateLimitError):
+            await warm(plugin)
+        await asyncio.sleep(25.0)
+        assert came[1] - came[0] >= quiet
+        assert len(came) < 10
 
 
 @in_virtual_time

@@ -95,6 +95,16 @@ async def test_each_unified_plain_request_has_a_connection_that_was_opened_ahead
         assert not reply.all(Failed), "a close after `complete` is no failure"
 
 
+async def test_a_unified_requests_connection_is_closed_after_complete_by_us_if_not_by_the_server() -> None:
+    async with emulator(close_after_complete=False) as waves, instance(waves.base_url) as plugin:
+        reply = plugin.reply(UNIFIED)
+        await reply.open()
+        reply.transport.send(1, ONE, joined=False)
+        assert await reply.complete(1) == tone(ONE)
+        await closed(waves, 0)
+        assert waves.connections[0].client_closed
+
+
 async def test_a_unified_request_does_not_wait_for_the_one_before() -> None:
     async with (
         emulator(fault=lambda r: Mute() if r.text == ONE else None) as waves,
@@ -427,6 +437,20 @@ async def test_a_refused_handshake_is_the_error_that_fits_and_shows_no_key(
         assert failed.error.status == status
         assert_has_no_key(failed.error)
         assert failed.error.__context__ is None
+
+
+async def test_a_handshake_that_is_refused_for_a_limit_tells_when_to_come_again() -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "1.5", "X-Request-Id": "req_1"})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", refuse)
+    async with TestServer(app) as server, instance(str(server.make_url(""))) as plugin:
+        reply = plugin.reply(PLAIN)
+        reply.transport.open()
+        error = (await reply.next(OpenFailed)).error
+        assert isinstance(error, RateLimitError)
+        assert (error.retry_after, error.request_id) == (1.5, "req_1")
 
 
 async def test_a_redirect_is_not_followed_and_the_key_stays_here() -> None:

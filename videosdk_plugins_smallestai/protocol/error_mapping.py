@@ -90,7 +90,10 @@ def _tell(frame: Mapping[str, Any]) -> _Told:
     told = _explain(frame.get("error") or frame.get("errors") or data.get("error"))
     code = told.code or str(frame.get("error_code") or frame.get("code") or _http_status(frame.get("status")) or "")
     more = str(frame.get("message") or frame.get("details") or data.get("message") or "")
-    if not more or more in told.message:
+    whole = json.dumps(frame)
+    named = (name for name in _TELLING_CODES if name in whole and name not in f"{code} {told.message} {more}")
+    more = _join("" if more in told.message else more, *named)
+    if not more:
         return _Told(code, told.message, told.quoted)
     return _Told(code, _join(told.message, more), _join(told.quoted or told.message, more))
 
@@ -173,6 +176,13 @@ def _error(
     return kind(text, status=status, request_id=request_id)
 
 
+_TELLING_CODES: dict[str, type[SmallestAIError]] = {
+    "CONTENT_FILTER_BLOCKED": InvalidRequestError,
+    "MODEL_DEPRECATED": ModelRetiredError,
+}
+"""Codes that say what is wrong wherever in an error they stand, and whatever the status: the vendor ties neither to
+a field or a status."""
+
 _SPEAKING_STATUS: dict[int, type[SmallestAIError]] = {
     401: AuthenticationError,
     402: AuthenticationError,
@@ -210,7 +220,7 @@ _RETIRED = r"MODEL_DEPRECATED|(model|endpoint|lightning).{0,40}(retired|deprecat
 _SPEAKING_TEXT: tuple[tuple[str, type[SmallestAIError]], ...] = (
     (rf"CONTENT_FILTER_BLOCKED|{_WRONG_VOICE}", InvalidRequestError),
     (_RETIRED, ModelRetiredError),
-    (r"\b429\b(?! ?char)|concurren|rate.?limit|too many", RateLimitError),
+    (r"\b429\b(?! ?char)|concurren|rate.?limit|too.?many(?!.?char)", RateLimitError),
     (r"\b40[13]\b(?! ?char)|unauthori[sz]ed|forbidden|api.?key|invalid.token|not.entitled|authenticat|credits?\b|"
      r"subscription", AuthenticationError),
     (r"invalid.input|invalid_|too_big|too_small|unrecognized_keys|(invalid|bad).request|validation|is required|"
@@ -230,6 +240,9 @@ _ADVICE: dict[type[SmallestAIError], str] = {
 
 
 def _classify(status: int, said: str) -> type[SmallestAIError]:
+    for code, telling in _TELLING_CODES.items():
+        if code in said:
+            return telling
     kind = _SPEAKING_STATUS.get(status)
     if status == 404 and re.search(_WRONG_VOICE, said, re.I):
         return InvalidRequestError  # not only a route can be missing

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import aiohttp
 
-from ..errors import APIConnectionError, DroppedError, SmallestAIError
+from ..errors import APIConnectionError, DroppedError, RateLimitError, SmallestAIError
 from ..log import Log
 from ..timing import Timing
 from .base import Habits
@@ -320,7 +320,10 @@ class Backoff:
     def fail(self, now: float, error: SmallestAIError) -> None:
         """Note that it could not be opened."""
         self.hopeless = not error.retryable
-        self._put_off(now, self._delay())
+        asked = 0.0
+        if isinstance(error, RateLimitError):
+            asked = self._timing.rate_retry[0] if error.retry_after is None else error.retry_after
+        self._put_off(now, max(asked, self._delay()))
 
     def lose(self, now: float, connection: Wire) -> None:
         """Note that a connection has ended."""
