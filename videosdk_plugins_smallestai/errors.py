@@ -26,6 +26,7 @@ class SmallestAIError(RuntimeError):
     Attributes:
         status: The HTTP status of the answer, where there was one.
         request_id: The server's id of the request; where it told none, that under which it was sent, if any.
+        session_id: The server's id of the session, which its HTTP answers tell; ``None`` where there is none.
         model: The model that was asked; ``None`` where none was.
         voice_id: The voice that was asked.
         retryable: Whether the same request may succeed a little later.
@@ -39,12 +40,14 @@ class SmallestAIError(RuntimeError):
         super().__init__(_SURROGATES.sub("\ufffd", message))
         self.status = status
         self.request_id = None if request_id is None else _SURROGATES.sub("\ufffd", request_id)
+        self.session_id: str | None = None
         self.unspoken = ""
         self.model: str | None = None
         self.voice_id: str | None = None
 
     def __str__(self) -> str:
-        told = [("model", self.model), ("voice", self.voice_id), ("request", self.request_id)]
+        told = [("model", self.model), ("voice", self.voice_id)]
+        told += [("request", self.request_id), ("session", self.session_id)]
         named = ", ".join(f"{name} {value}" for name, value in told if value)
         return f"{super().__str__()} [{named}]" if named else super().__str__()
 

@@ -170,15 +170,19 @@ async def test_a_refusal_is_the_error_that_fits(
 @every_route
 @pytest.mark.parametrize(
     ("headers", "told"),
-    [({"X-Request-Id": "req"}, "req"), ({"X-Request-Id": "", "X-Session-Id": "session"}, "session")],
-    ids=["of the request", "of the session alone"],
+    [
+        ({"X-Request-Id": "req", "X-Session-Id": "sess"}, "request req, session sess]"),
+        ({"X-Request-Id": "", "X-Session-Id": "sess"}, "session sess]"),
+    ],
+    ids=["of request and session", "of the session alone"],
 )
 @in_virtual_time
-async def test_the_servers_id_is_in_the_error(route: dict[str, Any], headers: dict[str, str], told: str) -> None:
+async def test_the_servers_ids_are_in_the_error(route: dict[str, Any], headers: dict[str, str], told: str) -> None:
     async with emulator(fault=lambda r: Refuse(500, headers)) as waves, instance(waves.base_url) as plugin:
         error = await failure(plugin, route)
-        assert error.request_id == told
-        assert f"request {told}]" in str(error)
+        assert error.request_id == (headers["X-Request-Id"] or None)
+        assert error.session_id == headers["X-Session-Id"]
+        assert str(error).endswith(told)
 
 
 @every_route

@@ -137,6 +137,7 @@ class HttpTransport:
         if error is None:
             self._events.post(Complete(stream, post.server_id))
         else:
+            error.session_id = post.session_id
             error = self._choice.explain(error, model)
             conceal(error, self._texts)
             self._events.post(Failed((stream,), error))
@@ -153,12 +154,14 @@ class _Post:
 
     Attributes:
         server_id: The server's id of the request, once it has told one.
+        session_id: Likewise that of the session.
     """
 
     def __init__(
         self, session: Session, settings: Settings, timing: Timing, hear: Callable[[TransportEvent], None]
     ) -> None:
         self.server_id: str | None = None
+        self.session_id: str | None = None
         self._session = session
         self._settings = settings
         self._timing = timing
@@ -196,6 +199,7 @@ class _Post:
     async def _receive(self, response: aiohttp.ClientResponse, *, sse: bool) -> SmallestAIError | None:
         self._session.answered(response)
         self.server_id = self._session.request_id(response)
+        self.session_id = self._session.session_id(response)
         if 300 <= response.status < 400:
             return self._session.redirected(response.status, response.headers.get("Location"), self.server_id)
         # What a gateway or captive portal answers with a good status would be noise if it were played.

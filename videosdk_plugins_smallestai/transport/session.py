@@ -227,7 +227,14 @@ class Session:
 
     def request_id(self, response: aiohttp.ClientResponse) -> str | None:
         """The server's id of a request, where it told one."""
-        told = response.headers.get("X-Request-Id") or response.headers.get("X-Session-Id")
+        return self._id(response, "X-Request-Id")
+
+    def session_id(self, response: aiohttp.ClientResponse) -> str | None:
+        """The server's id of the session that a request was of, where it told one."""
+        return self._id(response, "X-Session-Id")
+
+    def _id(self, response: aiohttp.ClientResponse, header: str) -> str | None:
+        told = response.headers.get(header)
         return without_secret(told, self.secret)[: error_mapping.ID_LIMIT] if told else None
 
     def redirected(self, status: int, location: str | None, request_id: str | None = None) -> APIConnectionError:
