@@ -160,8 +160,9 @@ def _error(
     retry_after: float | None = None,
     secret: str,
 ) -> SmallestAIError:
-    kind = _CODES.get(told.code) or _classify(status or _http_status(told.code) or 0, f"{told.code} {told.message}")
-    advice = _GATED if told.code == _ACCESS_DENIED else _ADVICE[kind]
+    all_told = f"{told.code} {told.message}"
+    kind = _CODES.get(told.code) or _classify(status or _http_status(told.code) or 0, all_told)
+    advice = next((advice for code, advice in _ADVICE_ON_CODES.items() if code in all_told), _ADVICE[kind])
     code = "" if told.code == str(status) else told.code
     said = " ".join(part for part in (code, told.quoted or told.message) if part)
     head = f"HTTP {status}: " if status else ""
@@ -171,7 +172,7 @@ def _error(
         return RateLimitError(text, status=status, request_id=request_id, retry_after=retry_after)
     if kind is ModelRetiredError:
         retired = ModelRetiredError(text, status=status, request_id=request_id)
-        retired.told = re.search(_RETIRED, f"{told.code} {told.message}", re.I) is not None
+        retired.told = re.search(_RETIRED, all_told, re.I) is not None
         return retired
     return kind(text, status=status, request_id=request_id)
 
@@ -194,10 +195,8 @@ _SPEAKING_STATUS: dict[int, type[SmallestAIError]] = {
     429: RateLimitError,
 }
 
-_ACCESS_DENIED = "model_access_denied"
-
 _CODES: dict[str, type[SmallestAIError]] = {
-    _ACCESS_DENIED: AuthenticationError,
+    "model_access_denied": AuthenticationError,
     "invalid_voice": InvalidRequestError,
     "invalid_query": InvalidRequestError,
     "bad_frame": ServerError,  # not for good by the vendor: the turn is sent again
@@ -205,10 +204,11 @@ _CODES: dict[str, type[SmallestAIError]] = {
 }
 """What the codes of Lightning v4's session mean."""
 
-_GATED = (
-    "Lightning v4 is a beta, and gated: it must be enabled for the account. Ask Smallest AI for access, or use "
-    "another model, such as model='lightning_v3.1_pro'"
-)
+_ADVICE_ON_CODES = {
+    "model_access_denied": "Lightning v4 is a beta, and gated: it must be enabled for the account. Ask Smallest AI "
+    "for access, or use another model, such as model='lightning_v3.1_pro'",
+    "CONTENT_FILTER_BLOCKED": "The service's filter does not let this text be spoken: word it otherwise",
+}
 
 _WRONG_VOICE = (
     r"(invalid|unknown|wrong|unsupported).voice|"
