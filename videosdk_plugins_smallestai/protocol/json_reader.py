@@ -14,13 +14,27 @@ OPENINGS_LIMIT = 200
 
 def load(raw: str | bytes) -> dict[str, Any] | None:
     """A message as an object; ``None`` for whatever else it may be."""
-    if not isinstance(raw, str) or raw.count("[") > OPENINGS_LIMIT or raw.count("{") > OPENINGS_LIMIT:
+    if not isinstance(raw, str) or _may_nest_deeply(raw):
         return None
     try:
         frame = json.loads(raw)
     except ValueError:
         return None
     return frame if isinstance(frame, dict) else None
+
+
+def _may_nest_deeply(raw: str) -> bool:
+    return _has_more(raw, "[", OPENINGS_LIMIT) or _has_more(raw, "{", OPENINGS_LIMIT)
+
+
+def _has_more(raw: str, character: str, limit: int) -> bool:
+    """Whether a character comes up more often. `find` skips long audio ten times faster than `count` counts it."""
+    at = -1
+    for _ in range(limit + 1):
+        at = raw.find(character, at + 1)
+        if at < 0:
+            return False
+    return True
 
 
 def data_of(frame: Mapping[str, Any]) -> dict[str, Any]:
