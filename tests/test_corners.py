@@ -374,6 +374,30 @@ async def test_who_waits_for_the_first_audio_of_a_text_without_a_letter_is_told_
         assert_same(s.track.speech, tone("Hello there."))
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("stream", [False, True], ids=["str", "stream"])
+@in_virtual_time
+async def test_a_text_without_a_letter_waits_for_the_replies_before_it(
+    stage: MakeStage, stream: bool, interrupted: bool
+) -> None:
+    async def first_audio() -> None:
+        heard.append(len(s.track.heard))
+        s.tts.reset_first_audio_tracking()
+
+    heard: list[int] = []
+    async with stage() as s:
+        s.tts.on_first_audio_byte(first_audio)
+        replies = [
+            asyncio.ensure_future(s.tts.synthesize(text))
+            for text in (tokens(SEVEN), items(["..."]) if stream else "...")
+        ]
+        await s.track.hears(0.5)
+        if interrupted:
+            await s.tts.interrupt()
+        await asyncio.gather(*replies)
+        assert heard == ([0] if interrupted else [0, len(s.track.heard)])
+
+
 @pytest.mark.parametrize("raised", [LookupError, asyncio.CancelledError])
 async def test_a_first_audio_callback_that_fails_for_a_text_without_a_letter_is_logged(
     stage: MakeStage, caplog: pytest.LogCaptureFixture, raised: type[BaseException]

@@ -16,7 +16,7 @@ import aiohttp
 from videosdk.agents import TTS, FlushMarker
 
 from . import framework, models
-from .cancellation import is_being_cancelled
+from .cancellation import run_callback
 from .closing import Closing
 from .errors import SmallestAIError
 from .log import Log
@@ -317,9 +317,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             self._log.error("audio track or event loop not set: a Pipeline does it, or set both by hand")
             self.emit("error", "Audio track or event loop not set")
             return
-        if reply_text.is_empty:
-            await self._tell_of_nothing(reply_text)
-            return  # such as a turn that is only a tool call: no failure, whatever the service does
+        if reply_text.is_empty:  # such as a turn that is only a tool call: no failure, whatever the service does
+            if await self._replies.wait_turn():
+                await self._tell_of_nothing(reply_text)
+            return
         log = self._reply_log(settings)
         words = self._words(settings, log)
         sink = TrackSink(self.audio_track)
@@ -587,12 +588,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         The framework waits 10 s for the first audio of any text, and takes no short question meanwhile.
         """
         if text.has_text:
-            try:
-                await self._tell_first_audio()
-            except (Exception, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
-                    raise
-                self._log.exception("the first-audio callback failed")
+            await run_callback(self._tell_first_audio, self._log, "the first-audio callback failed")
 
     async def _tell_first_audio(self) -> None:
         if self._first_audio_callback is not None and not self._first_audio_sent:

@@ -30,6 +30,13 @@ class Replies:
         self._streaming: set[ReplyDriver] = set()
         self._lingering: set[ReplyDriver] = set()  # sent to the track, with late audio or words still to come
         self._paused = False
+        self._stops = 0  # so often were all on the track stopped
+
+    async def wait_turn(self) -> bool:
+        """Wait for the replies on the track that were asked for before. Whether none of them was stopped."""
+        stops = self._stops
+        async with self._turn:
+            return self._stops == stops
 
     async def speak(self, reply: ReplyDriver) -> None:
         """Run a reply on the track, after those that were asked for before. Returns when its audio has gone out.
@@ -100,6 +107,7 @@ class Replies:
         """Stop the replies, those of `stream` only if told. The track is to be emptied and resumed with it."""
         self.listener = Playhead(_now)
         self._paused = False
+        self._stops += 1
         for reply in self._all if streams else self._on_track | self._lingering:
             reply.stop()
 
@@ -120,6 +128,7 @@ class Replies:
 
     def stop(self) -> None:
         """Stop all at once. `wait_closed` is to follow."""
+        self._stops += 1
         for reply in self._all:
             reply.stop()
 
