@@ -6,18 +6,20 @@ Not in `conftest.py`: there is one of that name in each folder, and an import wo
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 from listening import RecordingTrack
 
 from videosdk_plugins_smallestai import SmallestAITTS
 from videosdk_plugins_smallestai.emulator import WavesEmulator
 from videosdk_plugins_smallestai.timing import Timing
 
-__all__ = ["MakeStage", "Stage", "impatient", "make_stage"]
+__all__ = ["MakeStage", "Stage", "impatient", "make_stage", "open_sessions"]
 
 
 @dataclass
@@ -55,3 +57,8 @@ async def make_stage(
             yield stage
         finally:
             await tts.aclose()
+
+
+def open_sessions() -> list[aiohttp.ClientSession]:
+    """The sessions that nobody has closed."""
+    return [o for o in gc.get_objects() if isinstance(o, aiohttp.ClientSession) and not o.closed]

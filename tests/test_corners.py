@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from listening import SEVEN, RecordingTrack, assert_same, items, tokens
 from routes import ROUTES, every_route
-from staging import MakeStage, Stage
+from staging import MakeStage, Stage, open_sessions
 from videosdk.agents import TTS
 from virtual_sockets import in_virtual_time
 
@@ -219,10 +219,6 @@ async def test_what_is_called_for_while_all_is_closed_opens_nothing_that_stays_o
 
 async def streamed_to_nobody(tts: TTS) -> None:
     assert not [pcm async for pcm in tts.stream_synthesize(tokens("There is more for a cache."))]
-
-
-def open_sessions() -> list[aiohttp.ClientSession]:
-    return [o for o in gc.get_objects() if isinstance(o, aiohttp.ClientSession) and not o.closed]
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from routes import ROUTES
-from staging import MakeStage
+from staging import MakeStage, open_sessions
 from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import (
@@ -274,6 +274,26 @@ async def test_a_refusal_is_raised_with_its_message_and_emits_nothing(
         with pytest.raises(kind, match="Not now") as caught:
             await ask(base_url, errors)
     assert (caught.value.status, caught.value.request_id, errors) == (status, "req_7", [])
+
+
+@in_virtual_time
+async def test_voices_asked_for_while_all_is_closed_are_an_error_and_leave_nothing_open() -> None:
+    before = open_sessions()
+    async with WavesEmulator() as waves:
+        tts = SmallestAITTS(api_key="sk_test", base_url=waves.base_url)
+        await tts.prewarm()
+        asked = []
+        closing = asyncio.ensure_future(tts.aclose())
+        await asyncio.sleep(0)
+        while not closing.done():  # at each moment of it
+            asked.append(asyncio.ensure_future(tts.voices()))
+            await asyncio.sleep(0)
+        told = await asyncio.gather(*asked[:-1], return_exceptions=True)
+        assert {type(each) for each in told} == {APIConnectionError}
+        assert "aclose is running" in str(told[-1])
+        await asked[-1]  # after it
+        await tts.aclose()
+        assert open_sessions() == before
 
 
 async def test_a_redirection_is_not_followed_for_it_would_get_the_key() -> None:

@@ -18,7 +18,7 @@ from videosdk.agents import TTS, FlushMarker
 from . import framework, models
 from .cancellation import run_callback
 from .closing import Closing
-from .errors import SmallestAIError
+from .errors import APIConnectionError, SmallestAIError
 from .log import Log
 from .models import SmallestAIModel
 from .playback.player import Player
@@ -452,17 +452,21 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             model: A model id; ``None`` for that of this object. The three oldest models get the standard voices.
 
         Raises:
-            SmallestAIError: The service does not tell. Nothing is emitted: no reply has failed.
+            SmallestAIError: The service does not tell, or `aclose` is running. Nothing is emitted: no reply has
+                failed.
             ValueError: There is no such model; the message says what is accepted.
         """
         self._settle()
-        return await self._transports.list_voices(models.resolve(self.model if model is None else model))
+        resolved = models.resolve(self.model if model is None else model)
+        if self._closing:
+            raise APIConnectionError("the voices are not asked for: aclose is running")
+        return await self._transports.list_voices(resolved)
 
     async def aclose(self) -> None:
-        """End replies in progress and close all connections. May be called again; a later reply opens new ones.
+        """End replies in progress and close all connections. May be called again; what is called for later opens new ones.
 
         A reply, a `prewarm` or a user's turn that is called for before this has returned speaks nothing and opens
-        none: nobody would close it.
+        none: nobody would close it. `voices` then raises an error.
         """
         self._settle()
         with self._closing.in_progress():
