@@ -180,6 +180,15 @@ def test_what_is_passed_is_what_the_attributes_say() -> None:
     assert tts.sample_rate == 16000
 
 
+def test_a_subclass_may_keep_what_it_passes_on() -> None:
+    class Ours(SmallestAITTS):
+        def __init__(self, api_key: str) -> None:
+            self.api_key = api_key
+            super().__init__(api_key=api_key)
+
+    assert Ours(KEY).api_key == KEY
+
+
 # The key
 
 
@@ -388,6 +397,24 @@ async def test_the_attributes_stay_as_they_were_assigned(stage: MakeStage) -> No
         before = {name: getattr(s.tts, name) for name in PUBLIC}
         await body(s, voice_id="liam", language="en", speed=0.5)
         assert {name: getattr(s.tts, name) for name in PUBLIC} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "way"),
+    [
+        ("api_key", "sk_other", "to the constructor$"),
+        ("base_url", "http://localhost:1", "to the constructor$"),
+        ("max_connection_age_sec", 60.0, "to the constructor$"),
+        ("http_session", None, "to the constructor$"),
+        ("expire_content", True, "to the constructor$"),
+        ("word_timestamps", True, "to the constructor, or for one reply to synthesize$"),
+        ("sample_rate", 8000, "to the constructor, or for one reply to synthesize$"),
+    ],
+)
+def test_what_would_have_no_effect_cannot_be_assigned(name: str, value: Any, way: str) -> None:
+    tts = make()
+    with pytest.raises(AttributeError, match=f"^{name} cannot be changed: pass it {way}"):
+        setattr(tts, name, value)
 
 
 async def test_unknown_keywords_and_none_are_ignored(stage: MakeStage) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from . import models
 from .pronunciations import Pronunciations
 
-__all__ = ["OF_SESSION", "Settings", "check_positive", "unknown_keywords"]
+__all__ = ["OF_SESSION", "Settings", "check_assignable", "check_positive", "unknown_keywords"]
 
 OF_SESSION = ("model", "voice_id", "language", "sample_rate", "speed", "content_filter")
 """What is set in the address of a session of Lightning v4, for as long as that lasts."""
@@ -82,6 +82,28 @@ _NOT_PER_CALL = {
     "continuations",
 }
 _PER_CALL = tuple(field.name for field in fields(Settings) if field.name not in _NOT_PER_CALL)
+
+
+_OF_OBJECT = {
+    "api_key",
+    "base_url",
+    "sample_rate",
+    "max_connection_age_sec",
+    "word_timestamps",
+    "http_session",
+    "expire_content",
+}
+
+
+def check_assignable(name: str) -> None:
+    """Refuse to assign an argument that holds for as long as its object lives: it would have no effect.
+
+    Raises:
+        AttributeError: It says what to do.
+    """
+    if name in _OF_OBJECT:
+        for_one = ", or for one reply to synthesize" if name in _PER_CALL else ""
+        raise AttributeError(f"{name} cannot be changed: pass it to the constructor{for_one}")
 
 
 def _check(s: Settings) -> None:

@@ -26,7 +26,7 @@ from .playback.sinks import QueueSink, TrackSink
 from .pronunciations import Pronunciations
 from .reply.driver import ReplyDriver
 from .reply.replies import Replies
-from .settings import OF_SESSION, Settings, check_positive, unknown_keywords
+from .settings import OF_SESSION, Settings, check_assignable, check_positive, unknown_keywords
 from .text.read_ahead import ReadAhead
 from .text.segmenter import ReplyText
 from .timing import Timing
@@ -52,9 +52,9 @@ _DEFAULT_URL = _LeftOut(DEFAULT_URL)
 class SmallestAITTS(TTS):  # type: ignore[misc]
     """Gives a VideoSDK agent a voice of Smallest AI.
 
-    The attributes ``model``, ``voice_id``, ``language``, ``speed``, ``consistency``, ``similarity``,
-    ``enhancement``, ``sentence_streaming``, ``timeout``, ``enable_streaming``, ``complete_backoff_ms``,
-    ``max_buffer_flush_ms`` and ``pronunciations`` may be assigned between replies; the next reply obeys.
+    The arguments are attributes too, which may be assigned between replies; the next reply obeys. Not ``api_key``,
+    ``base_url``, ``sample_rate``, ``max_connection_age_sec``, ``word_timestamps``, ``http_session`` and
+    ``expire_content``: to assign one of these is an `AttributeError`.
 
     Attributes:
         session_id: Id of this object, sent with each request on the unified routes, and in each of its log lines.
@@ -213,7 +213,13 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             self._home = loop
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Assign. What is set for a whole session of Lightning v4 has a new one opened, in the background."""
+        """Assign. What is set for a whole session of Lightning v4 has a new one opened, in the background.
+
+        Raises:
+            AttributeError: It is set for as long as this object lives.
+        """
+        if hasattr(self, "_home"):  # a subclass may keep what it passes on to the constructor
+            check_assignable(name)
         super().__setattr__(name, value)
         if name in OF_SESSION and getattr(self, "_home", None) is not None and not self._renewing:
             try:
@@ -463,10 +469,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         return await self._transports.list_voices(resolved)
 
     async def aclose(self) -> None:
-        """End replies in progress and close all connections. May be called again; what is called for later opens new ones.
+        """End replies in progress and close all connections. May be called again.
 
-        A reply, a `prewarm` or a user's turn that is called for before this has returned speaks nothing and opens
-        none: nobody would close it. `voices` then raises an error.
+        What is called for later opens new ones. A reply, a `prewarm` or a user's turn that is called for before
+        this has returned speaks nothing and opens none: nobody would close it. `voices` then raises an error.
         """
         self._settle()
         with self._closing.in_progress():
