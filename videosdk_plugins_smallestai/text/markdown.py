@@ -15,7 +15,7 @@ import re
 import unicodedata
 
 from .formulas import spoken_formula
-from .marks import AT_LINE_START, CODE, IN_CODE, IN_URL, INLINE, PLAIN, SPACE, URL, Kind, Mark
+from .marks import AT_LINE_START, CODE, IN_CODE, IN_QUOTED_CODE, IN_URL, INLINE, PLAIN, SPACE, URL, Kind, Mark
 from .speech_writer import SpeechWriter
 
 __all__ = ["SpokenText"]
@@ -35,6 +35,8 @@ class SpokenText:
         self._text = "\n\n"  # two characters that have been read, and what has not been
         self._writer = SpeechWriter()
         self._fence = ""  # what closes the block of code
+        self._quoted = False  # the line is one of a quotation
+        self._fence_quoted = False  # so is each line of the block of code
         self._in_url = False
         self._in_table = False
         self._in_row = False
@@ -65,6 +67,8 @@ class SpokenText:
         text = self._text
         if self._in_url and not URL.match(text, start):
             self._in_url = False
+        if self._fence_quoted and not self._quoted and self._writer.at_line_start and text[start] not in "> \t\r":
+            self._close_fence()  # with the quotation that it is in
         for mark in self._marks():
             if found := mark.whole.match(text, start):
                 again = self._apply(mark.kind, found)
@@ -85,10 +89,15 @@ class SpokenText:
         self._writer.say(text[start:end])
         return end
 
+    def _close_fence(self) -> None:
+        self._fence, self._fence_quoted = "", False
+        self._next_line()
+
     def _marks(self) -> tuple[Mark, ...]:
         """Those that are looked for here."""
         if self._fence:
-            return IN_CODE if self._writer.at_line_start else ()
+            in_code = IN_QUOTED_CODE if self._fence_quoted else IN_CODE
+            return in_code if self._writer.at_line_start else ()
         if self._in_url:
             return IN_URL
         return AT_LINE_START if self._writer.at_line_start else INLINE
@@ -112,15 +121,15 @@ class SpokenText:
                 self._writer.mark()
                 self._open = {"*": 0, "_": 0}
             case Kind.QUOTE:
+                self._quoted = True
                 self._writer.mark(block=False)
             case Kind.KEYCAP:
                 self._writer.end_block()
             case Kind.OPEN_FENCE:
-                self._fence = found[1]
+                self._fence, self._fence_quoted = found[1], self._quoted
                 self._next_line()
             case Kind.CLOSE_FENCE if found[1].startswith(self._fence):
-                self._fence = ""
-                self._next_line()
+                self._close_fence()
             case Kind.CLOSE_FENCE:
                 self._writer.say(found[1])
                 self._new_line()
@@ -179,6 +188,7 @@ class SpokenText:
     def _next_line(self) -> None:
         """Begin one. A line of which nothing was said is dropped."""
         self._writer.drop_line()
+        self._quoted = False
         self._in_row = self._in_table
         if self._fence or self._in_row:
             self._writer.mark()

@@ -6,7 +6,21 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
-__all__ = ["AT_LINE_START", "CODE", "INLINE", "IN_CODE", "IN_URL", "PLAIN", "SPACE", "URL", "Kind", "Mark"]
+from .reasoning import REASONING_TAGS
+
+__all__ = [
+    "AT_LINE_START",
+    "CODE",
+    "INLINE",
+    "IN_CODE",
+    "IN_QUOTED_CODE",
+    "IN_URL",
+    "PLAIN",
+    "SPACE",
+    "URL",
+    "Kind",
+    "Mark",
+]
 
 
 class Kind(Enum):
@@ -112,6 +126,10 @@ _TAGS = (
     "|tbody|td|tfoot|th|thead|tr|tt|u|ul|var"
 )
 
+# Of a block of reasoning that began in the prompt.
+_REASONED = rf"</(?i:{'|'.join(REASONING_TAGS)})>"
+_REASONED_BEGUN = ("<", "/", r"[A-Za-z]{1,9}")
+
 # Part of a formula. It has no word of three letters, since `$5 and $6` is none.
 _TERM = (
     r"\\[A-Za-z]+(?:\{[^{}$\n]*+\}?+)*+|\\[^A-Za-z\n()\[\]]|[_^]\{[A-Za-z0-9 ]*+"
@@ -156,6 +174,7 @@ INLINE = (
         rf"<(/?)({_TAGS})(?:\s{_inside('<>')})?/?>",
         rf"<(?:/?(?:[a-z][a-z0-9]{{0,9}}|(?:{_TAGS})\s{_inside('<>')})?/?)",
     ),
+    _mark(Kind.LEAVE_OUT, rf"{_REASONED}(?={_LINE_ENDS}\n)", _begun(*_REASONED_BEGUN, f">{_LINE_ENDS}")),
     _mark(Kind.LEAVE_OUT, r"<!--[\s\S]{0,500}?-->", _begun("<", "!", "-", r"-[\s\S]{0,500}")),
     _mark(Kind.READ, r"<(?:mailto:)?(https?://[^\s<>]+|[A-Za-z][^\s<>@:]*@[^\s<>]+)>", r"<[A-Za-z][^\s<>]{0,300}"),
     _mark(
@@ -191,6 +210,7 @@ AT_LINE_START = (
     _mark(Kind.BLOCK, r"[-*+•‣◦▪▫●○■□·](?=\s)", r"[-*+•‣◦▪▫●○■□·]"),
     _mark(Kind.BLOCK, r"\[[ xX]\](?=\s)", _begun(r"\[", r"[ xX]", r"\]")),  # a task's box
     _mark(Kind.QUOTE, r">(?=[^\d=])", ">"),
+    _mark(Kind.LEAVE_OUT, _REASONED, _begun(*_REASONED_BEGUN)),
     _mark(
         Kind.DROP_LINE,  # `[name]: address`
         rf"\[[^\[\]\n.!?]{{1,80}}\]:[ \t]+<?https?://\S{{0,2000}}+{_LINE_ENDS}\n",
@@ -205,6 +225,8 @@ AT_LINE_START = (
 IN_CODE = (
     _mark(Kind.CLOSE_FENCE, rf"(`{{3,50}}+|~{{3,50}}+){_LINE_ENDS}\n", rf"(?:`{{1,50}}|~{{1,50}}){_LINE_ENDS}"),
 )
+
+IN_QUOTED_CODE = (_mark(Kind.QUOTE, ">"), *IN_CODE)
 
 IN_URL = (
     _mark(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-__all__ = ["Reasoning"]
+__all__ = ["REASONING_TAGS", "Reasoning"]
 
-_NAMES = ("think", "thinking", "thought", "reasoning")
-"""Of the tags. The first is DeepSeek's and Qwen's; prompts ask for the others."""
+REASONING_TAGS = ("think", "thinking", "thought", "reasoning")
+"""Names. The first is DeepSeek's and Qwen's; prompts ask for the others."""
 
 _OPENS = re.compile(r"\s{0,100}<([A-Za-z]{1,9})>")
 _MAY_OPEN = re.compile(r"\s{0,100}(?:<([A-Za-z]{0,9}))?")
@@ -25,7 +25,8 @@ class _Place(Enum):
 class Reasoning:
     """Reads a text, and leaves out of it ``<think>...</think>`` where that stands at its beginning.
 
-    Elsewhere the tag is a word like others. What is spoken does not depend on how the text is divided.
+    Elsewhere the tag is a word like others (but see `marks` for one that only ends). What is spoken does not depend
+    on how the text is divided.
     """
 
     def __init__(self) -> None:
@@ -62,7 +63,7 @@ class Reasoning:
 
     def _look_for_beginning(self) -> None:
         found = _OPENS.match(self._held)
-        if found and found[1].lower() in _NAMES:
+        if found and found[1].lower() in REASONING_TAGS:
             self._place = _Place.INSIDE
             self._held = self._held[found.end() :]
             self._tag = f"</{found[1]}>"
@@ -71,7 +72,7 @@ class Reasoning:
 
     def _may_begin(self) -> bool:
         found = _MAY_OPEN.fullmatch(self._held)
-        return found is not None and any(name.startswith((found[1] or "").lower()) for name in _NAMES)
+        return found is not None and any(name.startswith((found[1] or "").lower()) for name in REASONING_TAGS)
 
     def _look_for_end(self) -> None:
         if found := re.search(self._tag, self._held, re.I | re.A):

@@ -21,10 +21,12 @@ class SpeechTextFilter(TextFilter):  # type: ignore[misc]
     """Leaves of a language model's text what a person would say.
 
     ``Pipeline(text_filter=SpeechTextFilter(), text_chunking=False)``. Markdown's marks, emoji, HTML tags, marks of
-    footnotes and the addresses of links are taken out. Words, also those of code, stay, and numbers, money, times
+    footnotes and the addresses of links are taken out. Words, also those of code, stay (not what its
+    opening fence says of it, such as the language), and numbers, money, times
     and codes are left as they were written, for the voice to read. Headings, list items and rows of tables end in a
     full stop, so that they are not read as one with what follows. The block ``<think>...</think>`` with which a
     model that reasons begins its reply is left out; if it never ends, nothing is spoken, and a warning says so.
+    Where it begins in the prompt, only its ``</think>`` can be left out.
 
     Text is passed on at once, but for an open mark: it waits until it is closed, or is none, at most for the
     sentence (a block of reasoning as long as it takes). Replies that overlap share nothing.
