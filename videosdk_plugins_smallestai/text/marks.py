@@ -126,6 +126,8 @@ _TAGS = (
     "|tbody|td|tfoot|th|thead|tr|tt|u|ul|var"
 )
 
+_ATTRIBUTES = rf"\s{{1,9}}(?:[a-z-]{{1,20}}\s{{0,9}}={_inside('<>')}|open)"  # `a<b and c>d` has none
+
 # Of a block of reasoning that began in the prompt.
 _REASONED = rf"</(?i:{'|'.join(REASONING_TAGS)})>"
 _REASONED_BEGUN = ("<", "/", r"[A-Za-z]{1,9}")
@@ -171,7 +173,7 @@ INLINE = (
     _mark(Kind.STRIKE, r"~{1,50}(?=[^~])", r"~{1,50}"),
     _mark(
         Kind.TAG,
-        rf"<(/?)({_TAGS})(?:\s{_inside('<>')})?/?>",
+        rf"<(/?)({_TAGS})(?:{_ATTRIBUTES})?\s{{0,9}}/?>",
         rf"<(?:/?(?:[a-z][a-z0-9]{{0,9}}|(?:{_TAGS})\s{_inside('<>')})?/?)",
     ),
     _mark(Kind.LEAVE_OUT, rf"{_REASONED}(?={_LINE_ENDS}\n)", _begun(*_REASONED_BEGUN, f">{_LINE_ENDS}")),
