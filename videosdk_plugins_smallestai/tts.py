@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from dataclasses import fields
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
@@ -167,7 +167,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         self.content_filter = content_filter
         self.pronunciation_dicts = pronunciation_dicts
         self.pronunciations = pronunciations
-        self._word_timestamps = word_timestamps
+        self.word_timestamps = word_timestamps
         self._sample_rate = sample_rate
         self.session_id = uuid.uuid4().hex
         self._id = self.session_id[:4]
@@ -327,18 +327,7 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             if await self._replies.wait_turn():
                 await self._tell_of_nothing(reply_text)
             return
-        log = self._reply_log(settings)
-        words = self._words(settings, log)
-        sink = TrackSink(self.audio_track)
-        player = Player(
-            sink,
-            settings.sample_rate,
-            on_first_audio=self._first_byte_is_next,
-            listener=self._replies.listener,
-            words=words,
-            log=log,
-        )
-        reply = self._reply(reply_text, player, settings, words, log, emits_errors=True)
+        reply, player = self._reply(reply_text, settings, TrackSink(self.audio_track), live=True)
         await self._replies.speak(reply)
         if player.first_audio_at is None and not reply.stopped:
             await self._tell_of_nothing(reply_text)
@@ -363,33 +352,14 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         if self._closing:
             self._log.debug("a reply is not spoken: aclose is running")
             return
-        if not framework.speaks_through_tts_hook():
-            async with aclosing(self._stream(text_stream, kwargs, live=False)) as audio:
+        live = framework.speaks_through_tts_hook()  # then it is the agent's reply
+        async with self._read_to_its_end(text_stream) if live else nullcontext(text_stream) as text:
+            settings = self._settings(kwargs.pop("voice_id", None), kwargs)
+            sink = QueueSink(self.audio_track, settings.sample_rate)
+            reply, _ = self._reply(self._reply_text(text, settings), settings, sink, live=live)
+            async with aclosing(self._replies.stream(reply, sink, live=live)) as audio:
                 async for pcm in audio:
                     yield pcm
-            return
-        async with (
-            self._read_to_its_end(text_stream) as text,
-            aclosing(self._stream(text, kwargs, live=True)) as audio,
-        ):
-            async for pcm in audio:
-                yield pcm
-
-    async def _stream(
-        self, text: AsyncIterator[str | FlushMarker], overrides: dict[str, Any], *, live: bool
-    ) -> AsyncGenerator[bytes, None]:
-        """See `stream_synthesize`. A live one is the agent's reply, since the pipeline has a ``tts`` hook."""
-        settings = self._settings(overrides.pop("voice_id", None), overrides)
-        reply_text = self._reply_text(text, settings)
-        sink = QueueSink(self.audio_track, settings.sample_rate)
-        log = self._reply_log(settings)
-        words = self._words(settings, log) if live else None
-        listener = self._replies.listener if live else None
-        player = Player(sink, settings.sample_rate, heard=live, listener=listener, words=words, log=log)
-        reply = self._reply(reply_text, player, settings, words, log, emits_errors=False)
-        async with aclosing(self._replies.stream(reply, sink, live=live)) as audio:
-            async for pcm in audio:
-                yield pcm
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""
@@ -492,10 +462,9 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
 
     def _settings(self, voice_id: str | None, overrides: dict[str, Any]) -> Settings:
         """The attributes as they are now, and what one call overrides."""
-        values: dict[str, Any] = {"sample_rate": self._sample_rate, "word_timestamps": self._word_timestamps}
         if unknown := unknown_keywords(overrides):
             self._log.debug("keywords that are no settings of a reply, ignored: %s", ", ".join(unknown))
-        values |= {field.name: getattr(self, field.name) for field in fields(Settings) if field.name not in values}
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(Settings)}
         return Settings(**values).override(overrides | {"voice_id": voice_id})
 
     @asynccontextmanager
@@ -555,22 +524,27 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         )
 
     def _reply(
-        self,
-        text: ReplyText,
-        player: Player,
-        settings: Settings,
-        words: ReplyWords | None,
-        log: Log,
-        *,
-        emits_errors: bool,
-    ) -> ReplyDriver:
+        self, text: ReplyText, settings: Settings, sink: TrackSink | QueueSink, *, live: bool
+    ) -> tuple[ReplyDriver, Player]:
+        """A reply, and what plays it. The caller hears a live one, and with it late audio and words."""
+        log = self._reply_log(settings)
+        on_track = isinstance(sink, TrackSink)
+        words = self._words(settings, log) if live else None
+        player = Player(
+            sink,
+            settings.sample_rate,
+            on_first_audio=self._first_byte_is_next if on_track else None,
+            heard=live,
+            listener=self._replies.listener if live else None,
+            words=words,
+            log=log,
+        )
         # What nobody hears yet may be stored (`TTSAudioCache`): the end of each segment must be told, not guessed.
-        joined = player.remaining is not None
         # Nor is it said in the conversation, to which a session of Lightning v4 has one voice.
-        apart = not joined or settings.of_session != self._settings(None, {}).of_session
-        return ReplyDriver(
+        apart = not live or settings.of_session != self._settings(None, {}).of_session
+        reply = ReplyDriver(
             text,
-            lambda post: self._transports.make(settings, post, joined=joined, apart=apart),
+            lambda post: self._transports.make(settings, post, joined=live, apart=apart),
             player,
             rate=settings.sample_rate,
             speed=settings.speed,
@@ -578,11 +552,12 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
             route=asked_route(settings),
             log=log,
             words=words,
-            on_failure=partial(self._tell_failure, log) if emits_errors else None,
+            on_failure=partial(self._tell_failure, log) if on_track else None,
             run_alone_until=self._replies.run_alone_until,
             on_refused=self._replies.make_way,
-            on_end=partial(self.emit, "metrics") if player.remaining is not None else None,
+            on_end=partial(self.emit, "metrics") if live else None,
         )
+        return reply, player
 
     def _tell_failure(self, log: Log, error: SmallestAIError) -> None:
         log.error("a reply has failed: %s", error, extra={"request_ids": error.request_id or ""})
