@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -254,7 +255,14 @@ def test_a_flush_marker_releases_what_came_before_it(items: list[Item], expected
     assert [(taken, segment.text) for taken, segment in released(items)] == expected
 
 
-@pytest.mark.parametrize("item", [None, b"bytes", 5, ["Hello"]])
+def test_an_item_that_is_none_is_passed_over_as_the_framework_does() -> None:
+    """As of a hook that hands on what a model's delta holds: a call of a tool has no text."""
+    items: list[Any] = [None, "How ", None, "are", None, " you?", None]
+    assert heard(items) == ["How are you?"]
+    assert [segment.text for segment in heard_as_items(items)] == ["How", "are", "you?"]
+
+
+@pytest.mark.parametrize("item", [b"bytes", 5, ["Hello"]])
 def test_a_caller_who_gives_something_else_is_told_what(item: object) -> None:
     with pytest.raises(TypeError, match=type(item).__name__):
         heard(["Hi", item])  # type: ignore[list-item]

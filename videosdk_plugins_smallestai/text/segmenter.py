@@ -129,6 +129,8 @@ class ReplyText:
                     raise
                 if item is _NO_MORE:
                     break
+                if item is None:
+                    continue  # the framework's own voices pass over it, by `segment_text`
                 self._has_text = self._has_text or (isinstance(item, str) and item != "")
                 for segment in cutter.take(item):
                     yield _bounded(segment)
