@@ -34,7 +34,7 @@ class Timing:
         pong: A ping comes back within so long on any network that can carry a call.
         sentence_idle: A finished sentence at the end of what has come is released after so long without a token:
             a language model that calls a tool says nothing for seconds.
-        number_idle: The same after a digit and a full stop: `3.` may become `3.50`.
+        number_idle: The same after a digit and a full stop (`3.` may become `3.50`), and after a colon.
         unusual: Without a chunk for so long in mid-speech something is unusual: 100 ms of audio come each 30 ms.
         voice_ready: Lightning v4 attaches a voice to a session within ten seconds, it says.
         turn_silence: A turn of Lightning v4 that has begun and brings nothing for so long, on a connection that is

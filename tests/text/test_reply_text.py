@@ -69,6 +69,13 @@ def test_a_finished_sentence_is_heard_before_the_model_comes_back_from_a_tool_ca
         (("Mail", " a@smallest.", 0.9, "ai", " now"), [(0.9, "Mail a@smallest.ai now")]),
         (("Until", " 5", " p.m.", 0.9, " sharp"), [(0.9, "Until 5 p.m. sharp")]),
         (("Until", " 5", " p.m.", 5.0, " Then"), [(1.0, "Until 5 p.m."), (5.0, " Then")]),
+        # What is announced may come from a tool.
+        (
+            ("Let", " me", " look", " that", " up:", 5.0, "\n\n", "It"),
+            [(1.0, "Let me look that up:"), (5.0, " It")],
+        ),
+        (("我来查一下：", 5.0, "好"), [(1.0, "我来查一下："), (5.0, "好")]),
+        (("At", " 10", ":", 5.0, "30"), [(5.0, "At 10:30")]),
         # Not finished: waits however long it takes.
         (("I", " met", " Dr.", 5.0, " Smith", "."), [(5.0, "I met Dr. Smith.")]),
         (("Let", " me", " check", 5.0, " that"), [(5.0, "Let me check that")]),
@@ -108,9 +115,9 @@ def test_an_item_that_is_one_request_waits_for_nothing() -> None:
     [(text, Finish.YES) for text in ("Yes.", "Yes?!", "Wait...", "ठीक है।", "好。", "(So.)", "Etc...", "don't.")]
     + [
         (text, Finish.PERHAPS)
-        for text in ("3.", "३.", "Room 5.", "the U.S.", "etc.", "vitamin C.", "a@b.ai.", "3．")
+        for text in ("3.", "३.", "Room 5.", "the U.S.", "etc.", "vitamin C.", "a@b.ai.", "3．", "So:")
     ]
-    + [(text, Finish.NO) for text in ("", "Yes", "Yes,", "Dr.", "e.g.", "So:", "डॉ.")],
+    + [(text, Finish.NO) for text in ("", "Yes", "Yes,", "Dr.", "e.g.", "10:", "डॉ.")],
 )
 def test_what_counts_as_finished(text: str, expected: Finish) -> None:
     assert finish(text) is expected

@@ -64,6 +64,7 @@ _TITLES = frozenset(_TITLES_TABLE.split())
 _ABBREVIATIONS = _TITLES | frozenset(_OTHERS_TABLE.split())
 _ANY_CASE = frozenset({"mr", "mrs", "ms", "dr", "prof"})
 _DOTS = frozenset(".．")
+_COLONS = frozenset(":：")
 _GOES_ON = re.compile(r"[\d@/.]")  # in a word before a dot: `3.50`, `support@smallest.ai`, `www.x.com`
 _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")  # a.m, U.S.A
 
@@ -85,7 +86,10 @@ class Finish(IntEnum):
 
     NO = 0
     PERHAPS = 1
-    """A number, an address or an abbreviation may go on: `3.` to `3.50`, `5 p.m.` to `5 p.m. sharp`."""
+    """A number, an address or an abbreviation may go on: `3.` to `3.50`, `5 p.m.` to `5 p.m. sharp`.
+
+    What a colon announces may come from a tool, much later.
+    """
     YES = 2
 
 
@@ -194,6 +198,8 @@ def ends_whole_sentence(text: str) -> bool:
 def finish(text: str) -> Finish:
     """Whether a sentence ends where `text` ends, as far as that can be told without what follows."""
     word, mark = _last_word_and_mark(text)
+    if mark in _COLONS and not word[-1:].isdigit():
+        return Finish.PERHAPS
     if mark not in _SENTENCE:
         return Finish.NO
     if mark not in _DOTS or word[-1:] in _MARKS:  # `Wait...`
