@@ -198,7 +198,6 @@ async def test_after_a_stop_the_item_that_was_awaited_is_still_heard_and_no_furt
         assert (await anext(segments)).text == "So it is."  # released by a pause: an item is being awaited
         assert source.awaited.is_set()
         text.stop()
-        assert text.stopped
         source.more.set()
         assert [(segment.text, segment.lead) async for segment in segments] == [("And more", " ")]
     assert [item async for item in items] == [" of it."], "a fallback provider gets the rest"

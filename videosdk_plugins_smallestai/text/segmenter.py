@@ -14,10 +14,10 @@ from videosdk.agents import FlushMarker, segment_text
 
 from ..pronunciations import Pronunciations
 from ..timing import Timing
-from .cutting import MAX_SEGMENT, ItemCutter, Segment, StreamCutter, fitted, split
+from .cutting import ItemCutter, Segment, StreamCutter, fitted, split
 from .sentences import Finish, is_speakable
 
-__all__ = ["MAX_SEGMENT", "ReplyText", "Segment"]
+__all__ = ["ReplyText", "Segment"]
 
 _BOUNDARY = "\udfff"
 """A lone surrogate: `cutting` lets none through."""
@@ -66,11 +66,6 @@ class ReplyText:
     def has_text(self) -> bool:
         """Whether anything was given, as far as it was taken, though it may be nothing that can be spoken."""
         return self._has_text
-
-    @property
-    def stopped(self) -> bool:
-        """Whether no further item is taken from the caller."""
-        return self._stopped
 
     def stop(self) -> None:
         """Take nothing more from the caller.
