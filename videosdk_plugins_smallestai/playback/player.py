@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from ..cancellation import is_being_cancelled
+from ..cancellation import run_callback
 from ..framework import SAMPLE_WIDTH
 from ..log import Log
 from ..resampler import Resampler
@@ -158,11 +158,6 @@ class Player:
 
     async def _announce(self) -> None:
         self.first_audio_at = self._clock()
-        if self._on_first_audio is None:
-            return
-        try:
-            await self._on_first_audio()
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
-                raise
-            self._log.exception("the first-audio callback failed; the audio is played all the same")
+        if self._on_first_audio is not None:
+            failed = "the first-audio callback failed; the audio is played all the same"
+            await run_callback(self._on_first_audio, self._log, failed)
