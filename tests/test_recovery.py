@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from listening import SEVEN, assert_same, tokens
-from routes import ROUTES, every_route, every_websocket
+from routes import ROUTES, every_route, every_untold_websocket, every_websocket
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
@@ -321,6 +321,19 @@ async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage,
             await speak(s, text)
         assert tone(text).startswith(s.track.speech)
         assert len(s.errors) == 1
+
+
+@pytest.mark.parametrize("complete", [None, 4.0])
+@every_untold_websocket
+@in_virtual_time
+async def test_a_network_that_dies_between_two_sentences_is_noticed_where_no_end_is_told(
+    stage: MakeStage, route: str, complete: float | None
+) -> None:
+    """The first one's silence was seen to be that of a server which is alive; then its connection dies."""
+    async with stage(ROUTES[route], complete=complete, fault=at_first(Break(0.0, "silence"), {1})) as s:
+        await speak(s)
+        assert_whole(s)
+        assert sum(s.track.gaps) < 4.0
 
 
 @every_route
