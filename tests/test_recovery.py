@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 
 import pytest
 from listening import SEVEN, assert_same, tokens
-from routes import ROUTES, every_route, every_untold_websocket, every_websocket
+from routes import ROUTES, every_route, every_untold_websocket, every_websocket, quick_on
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
@@ -205,6 +206,49 @@ async def test_a_service_that_is_down_is_noticed_before_any_text_is_taken(stage:
         assert not taken
         assert now() - began < 2.0
         assert len(s.errors) == 1
+
+
+@every_route
+@in_virtual_time
+async def test_a_host_that_accepts_and_says_nothing_is_an_error_after_five_seconds(
+    stage: MakeStage, route: str
+) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    host = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    base_url = f"https://127.0.0.1:{host.sockets[0].getsockname()[1]}/waves/v1"
+    async with host, stage(ROUTES[route] | {"base_url": base_url}) as s:
+        began = now()
+        with pytest.raises(APITimeoutError):
+            await s.tts.synthesize("Hello there.")
+        assert 4.9 < now() - began < 5.2
+        assert len(s.errors) == 1
+
+
+def sent_ahead(requests: list[SpeechRequest]) -> int:
+    """How many of them came before the one in front of them had been sent whole."""
+    return sum(after.received < (before.last_sent or 0.0) for before, after in pairwise(requests))
+
+
+@quick_on("websocket", "http", slow=("unified", "sse"))
+@in_virtual_time
+async def test_once_the_account_has_refused_one_none_is_sent_ahead_for_a_minute(
+    stage: MakeStage, route: str
+) -> None:
+    async with stage(ROUTES[route], concurrency=1) as s:
+        await speak(s)
+        assert_whole(s)
+        s.waves.concurrency = None
+        ahead = []
+        for wait in (40.0, 30.0):
+            await asyncio.sleep(wait)
+            before = len(s.waves.requests)
+            await s.tts.synthesize(tokens(SEVEN))
+            ahead.append(sent_ahead(s.waves.requests[before:]))
+        assert ahead == [0, 6]
+        assert s.errors == []
 
 
 @every_route
