@@ -394,6 +394,27 @@ async def test_a_text_without_a_letter_waits_for_the_replies_before_it(
         assert heard == ([0] if interrupted else [0, len(s.track.heard)])
 
 
+@every_route
+@in_virtual_time
+async def test_the_first_audio_is_told_once_and_before_it_is_heard_until_it_is_asked_for_again(
+    stage: MakeStage, route: str
+) -> None:
+    heard_before: list[int] = []
+
+    async def first_audio() -> None:
+        heard_before.append(len(s.track.heard))
+
+    async with stage(ROUTES[route]) as s:
+        s.tts.on_first_audio_byte(first_audio)
+        await s.tts.synthesize(tokens(SEVEN))
+        await s.tts.synthesize("And one reply more.")
+        assert heard_before == [0]
+        s.tts.reset_first_audio_tracking()
+        before = len(s.track.heard)
+        await s.tts.synthesize("And another.")
+        assert heard_before == [0, before]
+
+
 @pytest.mark.parametrize("raised", [LookupError, asyncio.CancelledError])
 async def test_a_first_audio_callback_that_fails_for_a_text_without_a_letter_is_logged(
     stage: MakeStage, caplog: pytest.LogCaptureFixture, raised: type[BaseException]

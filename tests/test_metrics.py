@@ -75,6 +75,8 @@ async def test_a_whole_reply(stage: MakeStage, route: str) -> None:
         assert (figures.model, figures.voice_id) == (s.tts.model, s.tts.voice_id)
         assert figures.transport == ("websocket" if s.tts.enable_streaming else "http")
         assert len(figures.request_ids) == (7 if s.tts.enable_streaming else len(figures.request_ids))
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            figures.requests = 0  # type: ignore[misc]
 
 
 @every_route

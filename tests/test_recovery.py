@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 
 import pytest
 from listening import SEVEN, assert_same, tokens
-from routes import ROUTES, every_route, every_websocket, quick_on
+from routes import ROUTES, every_route, every_untold_websocket, every_websocket, quick_on
 from staging import MakeStage, Stage
 from virtual_sockets import in_virtual_time
 
@@ -208,6 +209,49 @@ async def test_a_service_that_is_down_is_noticed_before_any_text_is_taken(stage:
 
 
 @every_route
+@in_virtual_time
+async def test_a_host_that_accepts_and_says_nothing_is_an_error_after_five_seconds(
+    stage: MakeStage, route: str
+) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    host = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    base_url = f"https://127.0.0.1:{host.sockets[0].getsockname()[1]}/waves/v1"
+    async with host, stage(ROUTES[route] | {"base_url": base_url}) as s:
+        began = now()
+        with pytest.raises(APITimeoutError):
+            await s.tts.synthesize("Hello there.")
+        assert 4.9 < now() - began < 5.2
+        assert len(s.errors) == 1
+
+
+def sent_ahead(requests: list[SpeechRequest]) -> int:
+    """How many of them came before the one in front of them had been sent whole."""
+    return sum(after.received < (before.last_sent or 0.0) for before, after in pairwise(requests))
+
+
+@quick_on("websocket", "http", slow=("unified", "sse"))
+@in_virtual_time
+async def test_once_the_account_has_refused_one_none_is_sent_ahead_for_a_minute(
+    stage: MakeStage, route: str
+) -> None:
+    async with stage(ROUTES[route], concurrency=1) as s:
+        await speak(s)
+        assert_whole(s)
+        s.waves.concurrency = None
+        ahead = []
+        for wait in (40.0, 30.0):
+            await asyncio.sleep(wait)
+            before = len(s.waves.requests)
+            await s.tts.synthesize(tokens(SEVEN))
+            ahead.append(sent_ahead(s.waves.requests[before:]))
+        assert ahead == [0, 6]
+        assert s.errors == []
+
+
+@every_route
 @pytest.mark.parametrize("slot_freed", ["last_chunk", "complete"])
 @in_virtual_time
 async def test_an_account_with_one_request_at_a_time_is_heard_whole(
@@ -321,6 +365,19 @@ async def test_a_network_that_dies_again_and_again_is_an_error(stage: MakeStage,
             await speak(s, text)
         assert tone(text).startswith(s.track.speech)
         assert len(s.errors) == 1
+
+
+@pytest.mark.parametrize("complete", [None, 4.0])
+@every_untold_websocket
+@in_virtual_time
+async def test_a_network_that_dies_between_two_sentences_is_noticed_where_no_end_is_told(
+    stage: MakeStage, route: str, complete: float | None
+) -> None:
+    """The first one's silence was seen to be that of a server which is alive; then its connection dies."""
+    async with stage(ROUTES[route], complete=complete, fault=at_first(Break(0.0, "silence"), {1})) as s:
+        await speak(s)
+        assert_whole(s)
+        assert sum(s.track.gaps) < 4.0
 
 
 @every_route

@@ -37,8 +37,8 @@ class Line:
         self.route = 0
         self.reopen_at = -math.inf
         self.pinged_at = -math.inf
-        self._pinged_stream: int | None = None
-        self._answered = False
+        self._pinged: int | None = None
+        self._alive_at: dict[int | None, float] = {}  # by connection: when the newest answered ping was sent
         self._opened_once = False
 
     @property
@@ -55,7 +55,7 @@ class Line:
         self.state = LineState.OPEN
         self.traits, self.habits = event.traits, event.habits
         self.pinged_at = -math.inf
-        self._answered = False
+        self._alive_at.clear()
         self._opened_once = True
 
     def lost(self, reopen_at: float = -math.inf) -> None:
@@ -71,17 +71,21 @@ class Line:
     def ping(self, stream: int, now: float) -> None:
         """A ping is sent, on a stream's connection."""
         self.pinged_at = now
-        self._pinged_stream = stream
-        self._answered = False
+        self._pinged = self._connection(stream)
 
     def pong(self) -> None:
         """The newest ping was answered."""
-        self._answered = True
+        self._alive_at[self._pinged] = self.pinged_at
 
     def pinged_since(self, stream: int, at: float) -> bool:
         """Whether a ping has been sent since then on a stream's connection."""
-        return self.pinged_at >= at and (self.traits.shared or self._pinged_stream == stream)
+        newest = self._connection(stream) == self._pinged and self.pinged_at >= at
+        return newest or self.alive_since(stream, at)
 
     def alive_since(self, stream: int, at: float) -> bool:
         """Whether a ping that was sent since then on a stream's connection has been answered."""
-        return self._answered and self.pinged_since(stream, at)
+        return self._alive_at.get(self._connection(stream), -math.inf) >= at
+
+    def _connection(self, stream: int) -> int | None:
+        """That of a stream: its own, or the one that all share."""
+        return None if self.traits.shared else stream

@@ -158,7 +158,7 @@ class Watch:
             if seconds is not None:
                 step.wake(step.now + seconds)
                 return False
-            return self._await_next(head, group, since, step)
+            return self._await_next(head, group, stream, since, step)
         if ruling is Ruling.END:
             if not self._requests.line.alive_since(stream.id, since):
                 self._ping(stream, since, step)
@@ -172,13 +172,17 @@ class Watch:
             )
         return True
 
-    def _await_next(self, head: Segment, group: list[Segment], since: float, step: Step) -> bool:
+    def _await_next(self, head: Segment, group: list[Segment], stream: Stream, since: float, step: Step) -> bool:
         """What is being spoken has probably ended, so the next one is first in line."""
         sent = [s for s in self._ledger.waiting if s.stream is not None and s is not head and s not in group]
         if not sent or sent[0].stream is None or sent[0].stream.audio_at is not None:
             return False
-        began = since + likely_end(self._longest_pause, self._timing)
-        return self._await_first(head, max(sent[0].stream.sent_at, began), step)
+        following = sent[0].stream
+        began = max(following.sent_at, since + likely_end(self._longest_pause, self._timing))
+        # One ping at a time: only the newest one's answer is told.
+        if self._requests.line.alive_since(stream.id, since) and self._is_dead(following, began, step):
+            return True
+        return self._await_first(head, began, step)
 
     def _facts(self, stream: Stream, group: list[Segment], silence: float, buffered: float | None) -> Facts:
         waiting, line = self._ledger.waiting, self._requests.line
