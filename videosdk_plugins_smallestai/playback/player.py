@@ -42,6 +42,7 @@ class Player:
 
     Attributes:
         first_audio_at: When the first byte went out, by the loop's clock; ``None`` before.
+        gaps: Seconds of each silence that the listener heard between the first byte and the last.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Player:
         log: Log | None = None,
     ) -> None:
         self.first_audio_at: float | None = None
+        self.gaps: list[float] = []
         self._sink = sink
         self._on_first_audio = on_first_audio
         self._heard = heard
@@ -84,11 +86,6 @@ class Player:
         Frames that an earlier reply left in the track do not count.
         """
         return self._playhead.remaining if self._heard else None
-
-    @property
-    def gaps(self) -> list[float]:
-        """Seconds of each silence that the listener heard between the first byte and the last."""
-        return self._playhead.gaps
 
     def pause(self) -> None:
         """The listener hears nothing until `resume`: what remains stands still."""
@@ -149,7 +146,8 @@ class Player:
                 return
             if self._words is not None:
                 self._words.first_byte(self._listener.heard_until)
-        self._playhead.push(len(pcm) / self._bytes_per_second)
+        if (silence := self._playhead.push(len(pcm) / self._bytes_per_second)) > 0:
+            self.gaps.append(silence)
         self._listener.push(len(pcm) / self._bytes_per_second)
         self._bytes_out += len(pcm)
         await self._sink.add(pcm)

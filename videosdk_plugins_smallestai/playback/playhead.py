@@ -14,13 +14,12 @@ class Playhead:
         clock: The time, in seconds.
 
     Attributes:
-        gaps: Seconds of each silence that the listener heard between two pushes; pauses are none.
+        pushed: Seconds of audio in all.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.gaps: list[float] = []
+        self.pushed = 0.0
         self._clock = clock
-        self._begun = False
         self._heard_until = 0.0  # on a clock that stands still during a pause
         self._paused_at: float | None = None
 
@@ -36,15 +35,17 @@ class Playhead:
             return self._heard_until
         return self._heard_until + self._clock() - self._paused_at
 
-    def push(self, seconds: float) -> None:
-        """So much audio is there to be heard from now on, after what was pushed before."""
+    def push(self, seconds: float) -> float:
+        """So much audio is there to be heard from now on, after what was pushed before.
+
+        Returns:
+            Seconds of silence that the listener has heard since the audio before it; pauses do not count.
+        """
         now = self._now()
-        if now > self._heard_until:
-            if self._begun:
-                self.gaps.append(now - self._heard_until)
-            self._heard_until = now
-        self._begun = True
-        self._heard_until += seconds
+        silence = max(0.0, now - self._heard_until) if self.pushed else 0.0
+        self.pushed += seconds
+        self._heard_until = max(now, self._heard_until) + seconds
+        return silence
 
     def pause(self) -> None:
         """The listener hears nothing until `resume`. Does nothing during a pause."""
