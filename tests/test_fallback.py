@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +44,10 @@ def now() -> float:
 def whole_frames(pcm: bytes) -> bytes:
     """As a voice leaves it: the last frame is filled with silence."""
     return pcm + bytes(-len(pcm) % FRAME_BYTES)
+
+
+class Text(str):
+    """One to which there can be a weak reference."""
 
 
 class Foreign(TTS):  # type: ignore[misc]
@@ -1026,6 +1032,117 @@ async def test_estimated_words_go_on_after_a_pause_in_which_the_next_reply_began
         assert [event["word"] for event in call.words] == " ".join(PARTS).split()
 
 
+NEXT = pytest.mark.parametrize(
+    "by", ["the same voice", "another voice", "the same voice, which fails, and another"]
+)
+
+
+@asynccontextmanager
+async def two_replies(by: str) -> AsyncIterator[Call]:
+    """Two by voices that tell their words when they are heard: the second has gone out, and the first is heard."""
+    async with servers({"fault": refuse_from(3) if "fails" in by else None}, {}) as (first, second):
+        voices = [ours(waves, word_timestamps=True) for waves in (first, second)]
+        async with a_call(*voices) as call:
+            await call.synthesize(items(PARTS[:2]))
+            if by == "another voice":
+                voices[0].emit("error", "gone")
+            await call.synthesize(items(PARTS[2:]))
+            yield call
+
+
+@NEXT
+@in_virtual_time
+async def test_words_that_a_voice_tells_are_those_of_the_reply_that_is_heard(by: str) -> None:
+    async with two_replies(by) as call:
+        await asyncio.sleep(30)
+        replies = [" ".join(PARTS[:2]), " ".join(PARTS[2:])]
+        told = [event["cumulative_text"] for event in call.words]
+        assert [text for text in told if text.startswith("This")] == growing(replies[0])
+        assert sorted(event["word"] for event in call.words) == sorted(" ".join(PARTS).split())
+        assert [text for text in told if not text.startswith("This")][-1] == replies[1]
+
+
+@NEXT
+@in_virtual_time
+async def test_words_that_a_voice_tells_of_an_earlier_reply_wait_for_the_end_of_a_pause(by: str) -> None:
+    async with two_replies(by) as call:
+        await call.tells(2)
+        await call.tts.pause()
+        told = len(call.words)
+        await asyncio.sleep(30)
+        assert len(call.words) == told
+        await call.tts.resume()
+        await asyncio.sleep(30)
+        assert sorted(event["word"] for event in call.words) == sorted(" ".join(PARTS).split())
+
+
+@NEXT
+@in_virtual_time
+async def test_a_barge_in_ends_the_words_that_a_voice_tells_of_an_earlier_reply(by: str) -> None:
+    async with two_replies(by) as call:
+        await call.tells(2)
+        await call.tts.interrupt()
+        told = len(call.words)
+        await call.synthesize(items(["And on we go."]))
+        await asyncio.sleep(30)
+        assert [event["cumulative_text"] for event in call.words[told:]] == growing("And on we go.")
+
+
+@in_virtual_time
+async def test_words_that_a_voice_tells_in_spite_of_a_barge_in_are_not_those_of_the_next_reply() -> None:
+    class Deaf(Foreign):
+        def tell(self, text: str) -> None:
+            for told in growing(text):
+                self.emit("word_spoken", {"word": told.split()[-1], "cumulative_text": told})
+
+        async def speak(self, item: str) -> bool:
+            await self.bring(tone(item))
+            return True
+
+    async with a_call(voice := Deaf(words=True), Foreign()) as call:
+        await call.synthesize(PARTS[0])
+        await call.tts.interrupt()
+        await call.synthesize(PARTS[1])
+        voice.tell(PARTS[0])
+        voice.tell(PARTS[1])
+        assert [event["cumulative_text"] for event in call.words] == growing(PARTS[1])
+
+
+@in_virtual_time
+async def test_of_replies_that_were_heard_or_interrupted_nothing_is_kept() -> None:
+    async with a_call(
+        first := Foreign(words=True),
+        second := Foreign(),
+        temporary_disable_sec=0.0,
+        permanent_disable_after_attempts=99,
+    ) as call:
+        left = []
+        for number in range(20):
+            first.speaks = number % 4 or math.inf
+            text = Text(PARTS[number % 5])
+            left.append(weakref.ref(text))
+            await call.synthesize(items([text, *PARTS]))
+            if number % 3 == 0:
+                await call.tts.interrupt()
+            await asyncio.sleep(20)
+            for voice in (first, second):
+                voice.taken.clear()
+                voice.said.clear()
+        del text
+        gc.collect()
+        assert sum(text() is not None for text in left) <= 3
+
+
+@in_virtual_time
+async def test_words_of_a_phrase_for_a_cache_are_not_told() -> None:
+    async with a_call(Foreign(words=True), Foreign()) as call:
+        await call.synthesize(items(PARTS[:1]))
+        told = list(call.words)
+        assert [pcm async for pcm in call.tts.stream_synthesize(items(PARTS[1:2]))]
+        await asyncio.sleep(10)
+        assert call.words == told
+
+
 @in_virtual_time
 async def test_words_of_voices_that_tell_none_are_not_told() -> None:
     async with a_call(Foreign(), Foreign()) as call:
@@ -1144,6 +1261,22 @@ async def test_overrides_reach_every_voice() -> None:
         assert {(r.body["speed"], r.body["voice_id"]) for w in (first, second) for r in w.requests} == {
             (1.5, "emily")
         }
+
+
+@in_virtual_time
+async def test_what_the_caller_said_reaches_each_voice_that_wants_to_know() -> None:
+    """Any of them may be the one that answers."""
+    said = tone("Where am I?")
+    async with servers({}, {}) as (first, second):
+        voices = [ours(waves, model="lightning_v4") for waves in (first, second)]
+        async with a_call(voices[0], Foreign(), voices[1], ours(first)) as call:
+            await call.tts.prewarm()
+            await call.tts.add_user_turn("Where am I?", said, 24000)
+            await asyncio.sleep(1)
+            messages = [m for waves in (first, second) for line in waves.connections for m in line.messages]
+            assert [m["text"] for m in messages if m.get("event") == "user_audio"] == ["Where am I?"] * 2
+            with pytest.raises(ValueError, match="pcm"):
+                await call.tts.add_user_turn("Where am I?", said[:-1], 24000)
 
 
 @in_virtual_time

@@ -19,6 +19,9 @@ from .words import EstimatedWords
 
 __all__ = ["Attempt", "Reply"]
 
+AFTER = 1.0
+"""Seconds that the listener has to have heard of what comes after some audio, until no word of that is told."""
+
 
 class Reply:
     """One reply: its text, and the attempts of voices to speak it.
@@ -73,8 +76,8 @@ class Reply:
 
     @property
     def lingers(self) -> bool:
-        """Whether words of it are still to be told by us."""
-        return any(attempt.words is not None and attempt.words.pending for attempt in self.attempts)
+        """Whether it may still be heard, or words of it be told."""
+        return not self.over or any(attempt.lingers for attempt in self.attempts)
 
     @property
     def nothing_left(self) -> bool:
@@ -133,6 +136,7 @@ class Attempt:
         self._gate = gate
         self._bytes_per_second = bytes_per_second
         self._listener = listener or Playhead(asyncio.get_running_loop().time)
+        self._end = 0.0  # of its audio, in what was pushed
         self._on_first_byte = on_first_byte
         self._timing = timing
         self._reader = Reader(reply.tape, reply.place, self._give)
@@ -147,9 +151,21 @@ class Attempt:
         return self._reader.give() if self._reply.tape.reading is None else self._reader
 
     @property
+    def live(self) -> bool:
+        """Whether it is heard as it comes."""
+        return self._reply.live
+
+    @property
     def stopped(self) -> bool:
         """Whether the reply was stopped."""
         return self._reply.stopped
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it may still be heard, or words of it be told."""
+        heard = self._listener.pushed - self._listener.remaining
+        estimating = self.words is not None and self.words.pending
+        return self.running or estimating or (self.heard > 0 and heard < self._end + AFTER)
 
     @property
     def text_failed(self) -> bool:
@@ -176,12 +192,22 @@ class Attempt:
         self._concurrent = self._concurrent or self._reader.waiting
         self._patience.hear(seconds)
         self._listener.push(seconds)
+        self._end = self._listener.pushed
         if self.words is not None:
             self.words.hear(seconds)
 
-    def hear_word(self, event: dict[str, Any]) -> None:
-        """The voice has told a word."""
-        self.told = event.get("cumulative_text") or f"{self.told} {event.get('word', '')}".strip()
+    def goes_on_with(self, event: dict[str, Any]) -> bool:
+        """Whether a word that the voice tells goes on with what it has told of this text."""
+        told = self._told_with(event)
+        return len(told) > len(self.told) and after_words(self._taken, told) > 0
+
+    def hear_word(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The voice has told a word. Returns what is to be told of the reply."""
+        self.told = self._told_with(event)
+        return event | {"cumulative_text": self._reply.told}
+
+    def _told_with(self, event: dict[str, Any]) -> str:
+        return event.get("cumulative_text") or f"{self.told} {event.get('word', '')}".strip()
 
     def pause(self) -> None:
         """The listener hears nothing until `resume`."""
@@ -211,7 +237,7 @@ class Attempt:
     async def run(self, speaking: Coroutine[Any, Any, None]) -> BaseException | None:
         """Let the voice speak. Returns when it has ended, or is taken for hung; what it has failed with."""
         task = asyncio.ensure_future(speaking)
-        self._patience.begin()
+        self._patience.expect()
         try:
             while not task.done() and (left := self._patience.left(asks=self._reader.waiting)) > 0:
                 await self._patience.wait(task, left)
@@ -247,13 +273,17 @@ class Attempt:
         One of ours says so. Of another it is certain that it has spoken what its audio is long enough for, however
         slow it is; the words that it has told; and, if it asks for more only when it has spoken, what it had then.
         """
-        tape, start = self._reply.tape, self._reader.start
-        taken = tape.text(start, self._reader.index)
+        tape, start, taken = self._reply.tape, self._reader.start, self._taken
         if isinstance(error, SmallestAIError) and error.unspoken:
             return tape.place(start, before_unspoken(taken, error.unspoken))
         joints = tape.joints(start, self._reader.index)
         certain = max(after_audio(taken, self.heard), after_words(taken, "" if self.words else self.told))
         return tape.place(start, max(sentence_start(taken, joints, certain), joints[self._asked_again()]))
+
+    @property
+    def _taken(self) -> str:
+        """The text that the voice has got."""
+        return self._reply.tape.text(self._reader.start, self._reader.index)
 
     def _asked_again(self) -> int:
         """The first of its items that it may have been speaking, if it asks for more when it has spoken."""
@@ -265,7 +295,7 @@ class Attempt:
 
     def _give(self, item: Any) -> None:
         self._given.append(self.heard)
-        self._patience.gave()
+        self._patience.expect()
         if self.words is not None:
             self.words.take(item)
 

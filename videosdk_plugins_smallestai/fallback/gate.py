@@ -92,16 +92,20 @@ class Gate:
 
 
 class QueueTrack(Gate):
-    """A voice's audio track while its audio goes into a queue; ``None`` is to end it."""
+    """A voice's audio track while its audio goes into a queue.
+
+    Attributes:
+        audio: The queue. This class never puts the ``None`` that ends it.
+    """
 
     def __init__(self, track: Any) -> None:
         super().__init__()
         self.track = track
-        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.audio: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def add_new_bytes(self, pcm: bytes) -> None:
         """Put audio into the queue."""
-        self.queue.put_nowait(pcm)
+        self.audio.put_nowait(pcm)
 
 
 class _Nothing:

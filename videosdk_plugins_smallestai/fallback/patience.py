@@ -21,17 +21,13 @@ class Patience:
         self._timing = timing
         self._now = asyncio.get_running_loop().time
         self._listener = Playhead(self._now)
-        self._given_at = self._heard_at = self._now()
+        self._heard_at = self._now()
         self._ends_at: float | None = None
         self._told_to_end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def begin(self) -> None:
-        """The voice begins. Until now it may have waited for its turn."""
-        self._given_at = self._now()
-
-    def gave(self) -> None:
-        """The voice has got text."""
-        self._given_at = self._now()
+    def expect(self) -> None:
+        """From now on, if no audio of an earlier text is to be heard, the voice is expected to bring some."""
+        self._listener.push(0.0)
 
     def hear(self, seconds: float) -> None:
         """The voice has brought audio."""
@@ -63,7 +59,7 @@ class Patience:
         if asks:
             return self._timing.fallback_silence
         # Some wait until what they have brought has been heard.
-        return max(self._given_at, self._listener.heard_until) + self._timing.fallback_silence - self._now()
+        return self._listener.heard_until + self._timing.fallback_silence - self._now()
 
     async def wait(self, task: asyncio.Task[None], seconds: float) -> None:
         """Wait until the voice has ended or is told to, at most so long."""

@@ -174,16 +174,16 @@ def after_audio(taken: str, seconds: float) -> int:
 
 
 def after_words(taken: str, told: str) -> int:
-    """Where in the text that was taken the words end that were told; 0 if they are not its own."""
-    squeezed = "".join(told.split())
-    if not squeezed or not "".join(taken.split()).startswith(squeezed):
+    """Where in the text that was taken the words end that were told; 0 if they are not its own.
+
+    Letters and digits are compared; marks after them are taken to be told too.
+    """
+    said = [char for char in told if char.isalnum()]
+    places = [index for index, char in enumerate(taken) if char.isalnum()][: len(said)]
+    if not said or said != [taken[index] for index in places]:
         return 0
-    left = len(squeezed)
-    for index, char in enumerate(taken):
-        left -= not char.isspace()
-        if not left:
-            return index + 1
-    return 0
+    rest = enumerate(taken[places[-1] + 1 :], places[-1] + 1)
+    return next((index for index, char in rest if char.isalnum() or char.isspace()), len(taken))
 
 
 def sentence_start(taken: str, joints: Sequence[int], offset: int) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, nullcontext, redirect_stdout
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager, redirect_stdout
 from io import StringIO
 from typing import Any, ClassVar, Self
 from weakref import WeakSet
@@ -18,11 +18,12 @@ from .. import framework
 from ..closing import Closing
 from ..errors import SmallestAIError
 from ..log import Log
-from ..playback.playhead import Playhead
 from ..text.read_ahead import ReadAhead
 from ..timing import Timing
 from .attempt import Attempt, Reply
-from .gate import Gate, QueueTrack, WholeSamples, done
+from .gate import Gate, WholeSamples, done
+from .hearing import Hearing
+from .outlet import Outlet
 from .tape import Tape
 from .words import EstimatedWords
 
@@ -76,7 +77,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         """
         if not providers:
             raise ValueError("FallbackTTS needs at least one provider; got an empty list")
-        self._gates = [Gate() for _ in providers]
+        self._outlets = [Outlet(voice, Gate()) for voice in providers]
         self._home: asyncio.AbstractEventLoop | None = None
         self._settle_in()
         self._first_audio_sent = False
@@ -91,17 +92,14 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self.supports_word_timestamps = any(map(_tells_words, providers))
 
     def _settle_in(self) -> None:
-        self._listener = Playhead(_now)  # what is still to be heard of all replies
-        self._heard: list[Reply] = []  # live ones of which something may still be told, the newest last
+        self._outlets = [outlet.renewed() for outlet in self._outlets]
+        self._hearing = Hearing()  # of live replies
         self._replies: set[Reply] = set()
         self._texts: WeakSet[ReadAhead[Any]] = WeakSet()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._switching: set[asyncio.Task[Any]] = set()
         self._blamed: set[int] = set()
         self._speaking = asyncio.Lock()
-        self._tracks = [asyncio.Lock() for _ in self._gates]  # whose turn it is on each voice's audio track
-        self._paused = False
-        self._paused_voices: list[TTS] = []
         self._closing = Closing()  # in which `aclose` runs
         self._warmed_at: float | None = None
 
@@ -116,17 +114,10 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     def __setattr__(self, name: str, value: Any) -> None:
         """The pipeline sets ``loop`` and ``audio_track``: each voice gets them, the track behind a gate."""
         object.__setattr__(self, name, value)
-        if name not in ("loop", "audio_track"):
-            return
-        for voice, gate in zip(getattr(self, "providers", ()), self._gates, strict=False):
-            given = value
-            if name == "audio_track":
-                gate.track, given = value, None if value is None else gate
-            setter = getattr(voice, f"_set_{name}", None)
-            if setter is not None:
-                setter(given)
-            else:
-                setattr(voice, name, given)
+        if name in ("loop", "audio_track"):
+            for outlet in self._outlets:
+                set_it = outlet.set_loop if name == "loop" else outlet.set_track
+                set_it(value)
 
     async def __aenter__(self) -> Self:
         """As the framework's, with a return type for type checkers."""
@@ -152,24 +143,6 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     def can_pause(self) -> bool:
         """Whether the active provider can be paused."""
         return bool(self.active_provider.can_pause)
-
-    def _heard_voices(self) -> list[TTS]:
-        """Those of which the listener may still hear something, the active one, and those that are paused."""
-        attempts = (attempt for reply in self._heard for attempt in reply.attempts)
-        voices = [attempt.voice for attempt in attempts if attempt.heard or attempt.running]
-        return list(dict.fromkeys([*voices, self.active_provider, *self._paused_voices]))
-
-    async def _pause_voice(self, voice: TTS) -> None:
-        """Pause a voice. It is resumed with the others, also if it fails before anything of it was heard."""
-        self._paused_voices.append(voice)
-        await voice.pause()
-
-    def _no_longer_paused(self) -> list[TTS]:
-        """The pause is over. Returns the voices that are to be told."""
-        self._paused = False
-        voices = self._heard_voices()
-        self._paused_voices.clear()
-        return voices
 
     async def prewarm(self) -> None:
         """Prewarm all voices, so that each could speak at once. Returns when they are, or after some seconds.
@@ -205,37 +178,41 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
 
     async def pause(self) -> None:
         """Pause what is heard, words included."""
-        self._paused = True
-        self._listener.pause()
-        for reply in self._heard:
-            reply.pause()
-        for voice in self._heard_voices():
-            await self._pause_voice(voice)
+        await self._hearing.pause(self.active_provider)
         if hasattr(self.audio_track, "pause"):
             await done(self.audio_track.pause())
 
     async def resume(self) -> None:
         """Go on after `pause`."""
-        voices = self._no_longer_paused()
-        self._listener.resume()
         if hasattr(self.audio_track, "resume"):
             await done(self.audio_track.resume())
-        for voice in voices:
-            await voice.resume()
-        for reply in self._heard:
-            reply.resume()
+        await self._hearing.resume(self.active_provider)
 
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
-        voices = self._no_longer_paused()  # the track starts anew too
-        self._listener = Playhead(_now)
-        for reply in {*self._replies, *self._heard}:
+        voices = self._hearing.interrupt(self.active_provider)  # the track starts anew too
+        for reply in {*self._replies, *self._hearing.replies}:
             if reply.live:
                 reply.stop()
         if hasattr(self.audio_track, "interrupt"):
             await done(self.audio_track.interrupt())
         results = await asyncio.gather(*(voice.interrupt() for voice in voices), return_exceptions=True)
         self._log_failures("interrupting", voices, results)
+
+    async def add_user_turn(self, text: str, pcm: bytes, sample_rate: int) -> None:
+        """Tell what the caller has said to each voice that has this method, such as `SmallestAITTS`.
+
+        Args:
+            text: As of theirs.
+            pcm: As of theirs.
+            sample_rate: As of theirs.
+
+        Raises:
+            Exception: As theirs.
+        """
+        for voice in self.providers:
+            if hasattr(voice, "add_user_turn"):
+                await voice.add_user_turn(text, pcm, sample_rate)
 
     async def aclose(self) -> None:
         """End replies in progress, and close all voices. May be called again; a later reply opens them anew.
@@ -248,7 +225,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         await TTS.aclose(self)
 
     async def _close(self) -> None:
-        for reply in {*self._replies, *self._heard}:
+        for reply in {*self._replies, *self._hearing.replies}:
             reply.stop()
         if self.latency_threshold_ms is not None:
             global_event_emitter.off("COMPONENT_METRIC", self._on_component_metric)
@@ -287,7 +264,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         self._keep_warm()
         async with self._replying(text, live=True) as reply, self._speaking:
             while (attempt := await self._begin(reply, through_gate=True)) is not None:
-                raised = await attempt.run(self._speak(attempt, kwargs))
+                raised = await attempt.run(self._outlets[attempt.index].speak(attempt, kwargs))
                 await self._end(reply, attempt, raised, emits=True)
 
     async def stream_synthesize(
@@ -313,7 +290,7 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
                 raised: BaseException | None = None
                 samples = WholeSamples()
                 try:
-                    async with aclosing(self._stream(attempt, kwargs)) as audio:
+                    async with aclosing(self._outlets[attempt.index].stream(attempt, kwargs)) as audio:
                         async for pcm in audio:
                             if reply.stopped:
                                 break
@@ -323,41 +300,6 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
                 except Exception as error:
                     raised = error
                 await self._end(reply, attempt, raised, emits=False)
-
-    async def _stream(self, attempt: Attempt, overrides: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-        """A voice's `stream_synthesize`; for one that has the framework's own, which loses its errors, the same."""
-        if not _speaks_into_its_track(attempt.voice):
-            async with aclosing(attempt.voice.stream_synthesize(attempt.text, **overrides)) as audio:
-                async for pcm in audio:
-                    yield pcm
-            return
-        track = QueueTrack(self.audio_track)
-        speaking = asyncio.ensure_future(self._speak_into(track, attempt, overrides))
-        speaking.add_done_callback(lambda _: track.queue.put_nowait(None))
-        try:
-            while (pcm := await track.queue.get()) is not None:
-                yield pcm
-            if (error := speaking.result()) is not None:
-                raise error
-        finally:
-            speaking.cancel()
-
-    async def _speak(self, attempt: Attempt, overrides: dict[str, Any]) -> None:
-        """Let a voice speak into its audio track, when nothing else is spoken into another in its place."""
-        async with self._tracks[attempt.index] if _speaks_into_its_track(attempt.voice) else nullcontext():
-            await attempt.voice.synthesize(attempt.text, **overrides)
-
-    async def _speak_into(
-        self, track: QueueTrack, attempt: Attempt, overrides: dict[str, Any]
-    ) -> BaseException | None:
-        """Let a voice speak into a track in the place of its own. Returns what it has failed with."""
-        voice = attempt.voice
-        async with self._tracks[attempt.index]:
-            voice.audio_track = track
-            try:
-                return await attempt.run(voice.synthesize(attempt.text, **overrides))
-            finally:
-                voice.audio_track = None if self.audio_track is None else self._gates[attempt.index]
 
     @asynccontextmanager
     async def _replying(self, text: Any, *, live: bool) -> AsyncIterator[Reply]:
@@ -388,34 +330,28 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
             self.check_recovery()
         if reply.over:
             return None
-        if reply.live and reply not in self._heard[-1:]:
-            others = (other for other in self._heard if other is not reply)
-            self._heard = [*(other for other in others if other.lingers or other in self._replies), reply]
         index, voice = self._current_index, self.active_provider
-        gate = self._gates[index] if through_gate else None
+        outlet = self._outlets[index]
+        if reply.live:
+            self._hearing.begin(reply)
         attempt = Attempt(
             index,
             voice,
             reply,
-            gate,
-            bytes_per_second=self._bytes_per_second(voice),
-            listener=self._listener if reply.live else None,
+            outlet.gate if through_gate else None,
+            bytes_per_second=outlet.bytes_per_second,
+            listener=self._hearing.playhead if reply.live else None,
             on_first_byte=self._tell_first_byte if through_gate else _ignore,
             timing=self.timing,
         )
         if reply.live and self.supports_word_timestamps and not _tells_words(voice):
             attempt.estimate_words(
-                EstimatedWords(self.audio_track, lambda event: self._tell_word(reply, attempt, event), self.timing)
+                EstimatedWords(self.audio_track, lambda event: self._tell_word(attempt, event), self.timing)
             )
         reply.attempts.append(attempt)
         self._blamed.discard(index)
-        if gate is not None:
-            gate.open(attempt)
-            voice.on_first_audio_byte(attempt.first_byte)
-            voice.reset_first_audio_tracking()
-        if reply.live and self._paused:
-            attempt.pause()
-            await self._pause_voice(voice)
+        if reply.live:
+            await self._hearing.start(attempt)
         return None if reply.over else attempt
 
     async def _end(self, reply: Reply, attempt: Attempt, raised: BaseException | None, *, emits: bool) -> None:
@@ -465,10 +401,6 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
                 return True
         return False
 
-    def _bytes_per_second(self, voice: TTS) -> int:
-        rate, channels, _ = framework.track_format(self.audio_track)
-        return (rate or int(voice.sample_rate)) * channels * framework.SAMPLE_WIDTH
-
     # What is told
 
     def on_first_audio_byte(self, callback: Any) -> None:
@@ -497,34 +429,31 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
     def _hear_error(self, index: int, message: str) -> None:
         """A voice has emitted an error: it fails in what it speaks, or, if it is the active one, at rest."""
         replies = sorted(self._replies, key=lambda reply: not reply.live)  # what is made for a cache only raises
-        running = [a for reply in replies for a in reply.attempts if a.index == index and a.running][:1]
-        of_a_voice = [a for a in running if not a.text_failed and not a.stopped]
-        if index in self._blamed or (running and not of_a_voice) or not (running or index == self._current_index):
+        running = [a for reply in replies for a in reply.attempts if a.index == index and a.running]
+        failing = self._outlets[index].attempt or next(iter(running), None)
+        if index in self._blamed or (failing is None and index != self._current_index):
+            return
+        if failing is not None and (failing.text_failed or failing.stopped):
             return
         self._blamed.add(index)
-        for attempt in of_a_voice:
-            attempt.fail(message)
+        if failing is not None:
+            failing.fail(message)
         self.emit("error", message)
-        if not running:
+        if failing is None:
             switching = self._own(self._switch_provider(message, self.providers[index]))
             self._switching.add(switching)
             switching.add_done_callback(self._switching.discard)
 
     def _hear_word(self, index: int, event: Any) -> None:
-        if not self._heard:
-            self.emit("word_spoken", event)
+        speaking = self._outlets[index].attempt
+        if not isinstance(event, dict) or (speaking is not None and not speaking.live):
             return
-        reply = self._heard[-1]
-        for attempt in reversed(reply.attempts):
-            if attempt.index == index:
-                self._tell_word(reply, attempt, event)
-                return
+        if (attempt := self._hearing.whose(index, event)) is not None:
+            self._tell_word(attempt, event)
 
-    def _tell_word(self, reply: Reply, attempt: Attempt, event: Any) -> None:
-        if reply.stopped or not isinstance(event, dict):
-            return
-        attempt.hear_word(event)
-        self.emit("word_spoken", event | {"cumulative_text": reply.told})
+    def _tell_word(self, attempt: Attempt, event: dict[str, Any]) -> None:
+        if not attempt.stopped:
+            self.emit("word_spoken", attempt.hear_word(event))
 
     # The framework's own
 
@@ -545,21 +474,12 @@ class FallbackTTS(FrameworkFallbackTTS):  # type: ignore[misc]
         return task
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 async def _ignore() -> None:
     pass
 
 
 def _tells_words(voice: TTS) -> bool:
     return getattr(voice, "supports_word_timestamps", False) is True
-
-
-def _speaks_into_its_track(voice: TTS) -> bool:
-    """Whether all that it speaks goes through its one audio track, streams too: those are the framework's own."""
-    return getattr(type(voice), "stream_synthesize", None) is TTS.stream_synthesize
 
 
 def _stems_from(error: BaseException | None, origin: BaseException | None) -> bool:

@@ -47,6 +47,11 @@ class Playhead:
         self._heard_until = max(now, self._heard_until) + seconds
         return silence
 
+    def drop(self) -> None:
+        """What is left will not be heard, and a pause is over."""
+        self._paused_at = None
+        self._heard_until = min(self._heard_until, self._clock())
+
     def pause(self) -> None:
         """The listener hears nothing until `resume`. Does nothing during a pause."""
         if self._paused_at is None:
