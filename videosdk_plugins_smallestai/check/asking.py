@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from ..errors import (
     APIConnectionError,
-    APITimeoutError,
     AuthenticationError,
     ModelRetiredError,
     RateLimitError,
@@ -24,20 +22,12 @@ from ..errors import (
 from ..protocol.error_mapping import quote
 from ..protocol.frames import AudioFrame, CompleteFrame, ErrorFrame, WordFrame
 from ..transport.session import Session
-from .wire import Heard, Line, open_line
+from .answers import error_in, error_text, has_audio, has_complete, last_audio, length, speech, whose
+from .bench import PRO, STREAM, Bench, NotSeen
+from .wire import FIRST_AUDIO, Heard, Line, open_line
 
-STREAM = "/tts/live"
 OLD_STREAM = "/lightning-v3.1/get_speech/stream"
 V4_STREAM = "/lightning-v4/live?voice_id=brannock&language=en&sample_rate=24000&output_format=pcm&speed=1.0"
-
-WRONG_KEY = "sk_wrong_on_purpose"
-"""A key that no account has."""
-
-FIRST_AUDIO = 12.0
-"""Seconds to wait for the first audio: as long as the plugin, and a little more."""
-
-QUIET = 0.8
-"""Seconds without a frame after which a release counts as sent: chunks come every 30 to 100 ms."""
 
 LATE = 6.0
 """Seconds to wait for a `complete`, or a close: late ones come after four."""
@@ -54,105 +44,28 @@ IDLE = 2
 CHARACTER = 0.03
 """Seconds of speech that a character of text, white space included, takes at least."""
 
-LONGEST_WORDS = 2000
-"""Characters of what the service says that are repeated."""
-
-
-class NotSeen(Exception):
-    """The question cannot be answered here."""
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """A model and voices for it.
-
-    Attributes:
-        model: As the unified routes name it.
-        voice: One of its pool.
-        word_voice: One whose words are timed.
-        foreign_voice: One of the other pool.
-    """
-
-    model: str
-    voice: str
-    word_voice: str
-    foreign_voice: str
-
-
-STANDARD = Speaker("lightning_v3.1", "magnus", "avery", "rhea")
-PRO = Speaker("lightning_v3.1_pro", "blake", "meher", "magnus")
-
-
-class Bench:
-    """The service, to be asked.
-
-    Args:
-        session: Where it is.
-        wrong: The same with a wrong key.
-
-    Attributes:
-        session: As given.
-        wrong: As given.
-        speaker: The model that speaks: the standard one, unless `current_model` finds it retired.
-    """
-
-    def __init__(self, session: Session, wrong: Session) -> None:
-        self.session = session
-        self.wrong = wrong
-        self.speaker = STANDARD
-        self._asked = 0
-
-    def body(self, text: str | None, **fields: Any) -> dict[str, Any]:
-        """A request for the unified routes; ``None``: without a text."""
-        return self.old_body(text, model=self.speaker.model, voice_id=self.speaker.voice) | fields
-
-    def old_body(self, text: str | None, **fields: Any) -> dict[str, Any]:
-        """A request for the route of lightning-v3.1."""
-        self._asked += 1
-        body = {
-            "voice_id": STANDARD.voice,
-            "language": "en",
-            "sample_rate": 24000,
-            "speed": 1.0,
-            "request_id": f"check-{self._asked}",
-            "complete_backoff_ms": 1,
-            **fields,
-        }
-        return body if text is None else body | {"text": text}
-
-    @asynccontextmanager
-    async def line(self, path: str = STREAM) -> AsyncIterator[Line]:
-        """An open WebSocket.
-
-        Raises:
-            SmallestAIError: It cannot be opened.
-        """
-        async with open_line(self.session, path) as line:
-            yield line
-
 
 async def current_model(bench: Bench, text: str) -> str:
     """Ask whether `lightning_v3.1` speaks. If it is retired, the Pro model answers all that follows."""
-    heard = await _say(bench, text)
-    if not isinstance(_error(heard), ModelRetiredError):
-        _speech(heard)
+    heard = await bench.say(text)
+    if not isinstance(error_in(heard), ModelRetiredError):
+        speech(heard)
         return "served"
     bench.speaker = PRO
-    _speech(await _say(bench, text))
-    return f"retired: {_told(heard)}"
+    speech(await bench.say(text))
+    return f"retired: {error_text(heard)}"
 
 
 async def old_route(bench: Bench, text: str) -> str:
     """Ask whether the route of lightning-v3.1 is there."""
     try:
         async with bench.line(OLD_STREAM) as line:
-            await line.say(bench.old_body(text))
-            heard = await line.listen(_has_audio, patience=FIRST_AUDIO, quiet=QUIET)
+            heard = await line.ask(bench.old_body(text), has_audio)
     except ModelRetiredError as gone:
         return str(gone.status)
-    if isinstance(_error(heard), ModelRetiredError):
-        return f"MODEL_DEPRECATED: {_told(heard)}"
-    _speech(heard)
+    if isinstance(error_in(heard), ModelRetiredError):
+        return f"MODEL_DEPRECATED: {error_text(heard)}"
+    speech(heard)
     return "served"
 
 
@@ -167,10 +80,8 @@ async def complete_at_1(bench: Bench, text: str) -> str:
 
 
 async def _complete_after(bench: Bench, text: str, backoff: int) -> str:
-    async with bench.line() as line:
-        await line.say(bench.body(text) | {"complete_backoff_ms": backoff})
-        heard = await line.listen(_has_complete, patience=FIRST_AUDIO, quiet=LATE)
-    last = _last_audio(heard).at
+    heard = await bench.say(text, has_complete, quiet=LATE, complete_backoff_ms=backoff)
+    last = last_audio(heard).at
     complete = next((each.at for each in heard if isinstance(each.frame, CompleteFrame)), None)
     if complete is None:
         return f"late: none within {LATE:g} s of the last audio"
@@ -180,10 +91,9 @@ async def _complete_after(bench: Bench, text: str, backoff: int) -> str:
 async def closed_after_complete(bench: Bench, text: str) -> str:
     """Ask whether the socket is closed after the `complete` of a plain request."""
     async with bench.line() as line:
-        await line.say(bench.body(text))
-        heard = await line.listen(_has_complete, patience=FIRST_AUDIO, quiet=LATE)
-        _speech(heard)
-        if not _has_complete(heard):
+        heard = await line.ask(bench.body(text), has_complete, quiet=LATE)
+        speech(heard)
+        if not has_complete(heard):
             raise NotSeen(f"no complete within {LATE:g} s")
         await line.hear(2.0)
         return "kept open" if line.closed is None else f"closed: code {line.closed}"
@@ -195,11 +105,11 @@ async def second_request(bench: Bench, first: str, second: str) -> str:
         closed, heard = await _both(bench, OLD_STREAM, [bench.old_body(text) for text in (first, second)])
     except ModelRetiredError:
         closed, heard = await _both(bench, STREAM, [bench.body(text) for text in (first, second)])
-    if _error(heard) is not None:
+    if error_in(heard) is not None:
         if await _at_once(bench, (first, second)) < 2:
             raise NotSeen("the account may have one request at a time")
-        return f"refused: {_told(heard)}"
-    order = [_whose(each) for each in _speech(heard)]
+        return f"refused: {error_text(heard)}"
+    order = [whose(each) for each in speech(heard)]
     changes = sum(one != other for one, other in itertools.pairwise(order))
     if changes == 0 and closed is not None:
         return f"lost: closed (code {closed}) before the second was served"
@@ -217,15 +127,15 @@ async def _both(bench: Bench, path: str, bodies: Sequence[dict[str, Any]]) -> tu
     async with bench.line(path) as line:
         for body in bodies:
             await line.say(body | {"complete_backoff_ms": BACKOFF})
-        heard = await line.listen(lambda _: False, patience=FIRST_AUDIO, quiet=2.0)
-    if isinstance(error := _error(heard), ModelRetiredError):
+        heard = await line.listen(quiet=2.0)
+    if isinstance(error := error_in(heard), ModelRetiredError):
         raise error
     return line.closed, heard
 
 
 async def ids_echoed(bench: Bench, text: str) -> str:
     """Ask whether the client's own id is echoed."""
-    frame = _speech(await _say(bench, text, request_id="check-my-id"))[0].frame
+    frame = speech(await bench.say(text, request_id="check-my-id"))[0].frame
     assert isinstance(frame, AudioFrame)
     return "echoed" if frame.request_id == "check-my-id" else "not echoed"
 
@@ -245,7 +155,7 @@ async def request_id_changes(bench: Bench, first: str, second: str) -> str:
     """Ask whether the server's own id changes with each release of a continuation."""
     async with bench.line() as line:
         releases = await _two_releases(bench, line, (first, second))
-    told = [each.frame.server_id for each in map(_last_audio, releases) if isinstance(each.frame, AudioFrame)]
+    told = [each.frame.server_id for each in map(last_audio, releases) if isinstance(each.frame, AudioFrame)]
     if None in told:
         return "none"
     return "with each release" if told[0] != told[1] else "one for all"
@@ -255,16 +165,15 @@ async def cancel_request(bench: Bench, text: str) -> str:
     """Ask whether `cancel_request` stops the audio that is being sent."""
     async with bench.line() as line:
         fields = _context_fields("check-cancel")
-        await line.say(bench.body(text) | fields)
-        before = _speech(await line.listen(_has_audio, patience=FIRST_AUDIO, quiet=QUIET))
+        before = speech(await line.ask(bench.body(text, **fields), has_audio))
         cancelled = await line.say(bench.body(None, context_id=fields["context_id"], cancel_request=True))
-        after = await line.listen(_has_complete, patience=1.0, quiet=1.0)
+        after = await line.listen(has_complete, patience=1.0, quiet=1.0)
     if any(isinstance(each.frame, ErrorFrame) for each in after):
-        return f"refused: {_told(after)}"
-    sent = _seconds(each for each in after if each.at > cancelled)
+        return f"refused: {error_text(after)}"
+    sent = length(each for each in after if each.at > cancelled)
     if sent >= 1.0:
         return f"audio goes on: {sent:.1f} s of it"
-    if _seconds(before) > len(text) * CHARACTER:
+    if length(before) > len(text) * CHARACTER:
         raise NotSeen("all of the audio had come before")
     return f"audio stops: {sent:.1f} s after it"
 
@@ -323,11 +232,10 @@ async def wrong_key(bench: Bench) -> str:
         async with open_line(bench.wrong, STREAM) as line:
             heard = [frame] if (frame := await line.hear(1.0)) is not None else []
             if not heard and line.closed is None:
-                await line.say(body)
-                heard = await line.listen(_has_audio, patience=FIRST_AUDIO, quiet=QUIET)
-            if _has_audio(heard):
+                heard = await line.ask(body, has_audio)
+            if has_audio(heard):
                 return "accepted"
-            return f"error frame: {_told(heard)}" if _error(heard) else f"closed: code {line.closed}"
+            return f"error frame: {error_text(heard)}" if error_in(heard) else f"closed: code {line.closed}"
     except SmallestAIError as refused:
         if refused.status is None:
             raise
@@ -339,17 +247,15 @@ async def first_audio(bench: Bench, text: str) -> str:
     """Ask how long the first audio takes on an open connection."""
     async with bench.line() as line:
         asked = await line.say(bench.body(text))
-        heard = await line.listen(_has_audio, patience=FIRST_AUDIO, quiet=QUIET)
-    return f"{round(_speech(heard)[0].at - asked, 2):g} s"
+        heard = await line.listen(has_audio)
+    return f"{round(speech(heard)[0].at - asked, 2):g} s"
 
 
 async def speed(bench: Bench, text: str) -> str:
     """Ask how many seconds of audio come in a second, after the first."""
-    async with bench.line() as line:
-        await line.say(bench.body(text))
-        heard = _speech(await line.listen(_has_complete, patience=FIRST_AUDIO, quiet=QUIET))
+    heard = speech(await bench.say(text, has_complete))
     first, last = heard[0], heard[-1]
-    return f"{min(99.0, (_seconds(heard) - first.seconds) / max(0.001, last.at - first.at)):.1f}x"
+    return f"{min(99.0, (length(heard) - first.seconds) / max(0.001, last.at - first.at)):.1f}x"
 
 
 async def rates(bench: Bench, *texts: str) -> str:
@@ -357,13 +263,11 @@ async def rates(bench: Bench, *texts: str) -> str:
     sizes: dict[int, int] = {}
     refused = ""
     for rate, text in zip((8000, 16000, 24000, 44100), texts, strict=True):
-        async with bench.line() as line:
-            await line.say(bench.body(text) | {"sample_rate": rate})
-            heard = await line.listen(_has_complete, patience=FIRST_AUDIO, quiet=QUIET)
-        if isinstance(error := _error(heard), AuthenticationError | RateLimitError | ModelRetiredError):
+        heard = await bench.say(text, has_complete, sample_rate=rate)
+        if isinstance(error := error_in(heard), AuthenticationError | RateLimitError | ModelRetiredError):
             raise error
-        if _error(heard) is not None:
-            refused = f": {rate} is refused: {_told(heard)}"
+        if error is not None:
+            refused = f": {rate} is refused: {error_text(heard)}"
         elif audio := sum(len(each.frame.pcm) for each in heard if isinstance(each.frame, AudioFrame)):
             sizes[rate] = audio
     if not sizes:
@@ -381,7 +285,7 @@ async def word_times(bench: Bench, first: str, second: str) -> str:
     words = [each.frame for each in releases[1] if isinstance(each.frame, WordFrame)]
     if not words:
         return "none"
-    before = _seconds(releases[0])
+    before = length(releases[0])
     told = f"the second release begins at {words[0].start:.2f} s, after {before:.2f} s of audio"
     return f"{'from the release' if words[0].start < before / 2 else 'from the connection'}: {told}"
 
@@ -422,9 +326,8 @@ async def _two_releases(
     for text in texts:
         if line.closed is not None:
             raise APIConnectionError(f"The connection was closed (code {line.closed}) in the middle of a context")
-        await line.say(bench.body(text, **common))
-        heard = await line.listen(lambda _: False, patience=FIRST_AUDIO, quiet=QUIET)
-        _speech(heard)
+        heard = await line.ask(bench.body(text, **common))
+        speech(heard)
         releases.append(heard)
     if line.closed is None:
         await line.say(bench.body(None, **common) | {"continue": False})
@@ -435,24 +338,15 @@ def _context_fields(context: str) -> dict[str, Any]:
     return {"context_id": context, "continue": True, "max_buffer_delay_ms": 1}
 
 
-async def _say(bench: Bench, text: str, **fields: Any) -> list[Heard]:
-    """What comes of a request, until it is known whether it is spoken."""
-    async with bench.line() as line:
-        await line.say(bench.body(text, **fields))
-        return await line.listen(
-            lambda heard: _has_audio(heard) or _has_complete(heard), patience=FIRST_AUDIO, quiet=QUIET
-        )
-
-
-async def _refusal(bench: Bench, text: str, **wrong: str) -> str:
+async def _refusal(bench: Bench, text: str, **wrong: Any) -> str:
     """What comes of a request with something wrong in it."""
-    heard = await _say(bench, text, **wrong)
-    error = _error(heard)
+    heard = await bench.say(text, **wrong)
+    error = error_in(heard)
     if isinstance(error, AuthenticationError | RateLimitError):
         raise error
     if error is not None:
-        return f"refused: {_told(heard)}"
-    return "spoken" if _has_audio(heard) else "no audio"
+        return f"refused: {error_text(heard)}"
+    return "spoken" if has_audio(heard) else "no audio"
 
 
 async def _at_once(bench: Bench, texts: Sequence[str]) -> int:
@@ -475,10 +369,10 @@ async def _is_admitted_now(bench: Bench, text: str) -> bool:
 
 async def _is_admitted(line: Line) -> bool:
     """Whether a request is spoken, to its end, or refused for being one too many."""
-    heard = await line.listen(lambda _: False, patience=FIRST_AUDIO, quiet=QUIET)
-    if isinstance(_error(heard), RateLimitError):
+    heard = await line.listen()
+    if isinstance(error_in(heard), RateLimitError):
         return False
-    _speech(heard)
+    speech(heard)
     return True
 
 
@@ -494,53 +388,3 @@ async def _words_of_a_refused_post(session: Session, body: dict[str, Any]) -> st
         while chunk := await response.content.readany():
             told += chunk
         return f"HTTP {response.status} {quote(told, session.secret)}"
-
-
-def _speech(heard: Sequence[Heard]) -> list[Heard]:
-    """The frames with audio.
-
-    Raises:
-        SmallestAIError: There are none.
-    """
-    audio = [each for each in heard if isinstance(each.frame, AudioFrame)]
-    if audio:
-        return audio
-    error = _error(heard)
-    if error is not None:
-        raise error
-    if heard:
-        raise ServerError(f"No audio came, but {heard[-1].raw[:300]}")
-    raise APITimeoutError(f"No audio came within {FIRST_AUDIO:g} s, or the connection was closed before")
-
-
-def _last_audio(heard: Sequence[Heard]) -> Heard:
-    return _speech(heard)[-1]
-
-
-def _error(heard: Iterable[Heard]) -> SmallestAIError | None:
-    return next((each.frame.error for each in heard if isinstance(each.frame, ErrorFrame)), None)
-
-
-def _told(heard: Iterable[Heard]) -> str:
-    """What the service said of an error, word for word."""
-    raw = next(each.raw for each in heard if isinstance(each.frame, ErrorFrame))
-    return raw if len(raw) <= LONGEST_WORDS else raw[: LONGEST_WORDS - 1] + "…"
-
-
-def _seconds(heard: Iterable[Heard]) -> float:
-    return sum(each.seconds for each in heard)
-
-
-def _has_audio(heard: Sequence[Heard]) -> bool:
-    return any(isinstance(each.frame, AudioFrame) for each in heard)
-
-
-def _has_complete(heard: Sequence[Heard]) -> bool:
-    return any(isinstance(each.frame, CompleteFrame) for each in heard)
-
-
-def _whose(heard: Heard) -> str | None:
-    """An id that tells two requests apart."""
-    frame = heard.frame
-    assert isinstance(frame, AudioFrame)
-    return frame.request_id or frame.server_id

@@ -12,7 +12,7 @@ from ..errors import RateLimitError
 from ..protocol.redaction import without_secret
 from ..timing import Timing
 from ..transport.session import Session
-from .asking import WRONG_KEY, Bench, NotSeen
+from .bench import WRONG_KEY, Bench, NotSeen
 from .probes import PROBES, Probe, Verdict
 from .recording import Recorder
 from .wire import RecordingSession

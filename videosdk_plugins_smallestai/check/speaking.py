@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ..errors import ServerError
-from .asking import CHARACTER, Bench
+from .asking import CHARACTER
+from .bench import Bench
 
 __all__ = ["reply", "reply_http"]
 

@@ -16,11 +16,17 @@ from ..protocol.frames import AudioFrame, ErrorFrame, Frame, parse_frame
 from ..transport.session import Session
 from .recording import Exchange, Recorder
 
-__all__ = ["Heard", "Line", "RecordingSession", "open_line"]
+__all__ = ["FIRST_AUDIO", "QUIET", "Heard", "Line", "RecordingSession", "open_line"]
 
 ENDINGS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 SAMPLE_BYTES = 2
+
+FIRST_AUDIO = 12.0
+"""Seconds to wait for the first audio: as long as the plugin, and a little more."""
+
+QUIET = 0.8
+"""Seconds without a frame after which a release counts as sent: chunks come every 30 to 100 ms."""
 
 
 class RecordingSession:
@@ -178,6 +184,10 @@ class Heard:
         return len(self.frame.pcm) / SAMPLE_BYTES / 24000 if isinstance(self.frame, AudioFrame) else 0.0
 
 
+def _never(_: list[Heard]) -> bool:
+    return False
+
+
 class Line:
     """One WebSocket.
 
@@ -219,7 +229,16 @@ class Line:
             pass
         return None
 
-    async def listen(self, until: Callable[[list[Heard]], bool], *, patience: float, quiet: float) -> list[Heard]:
+    async def ask(
+        self, body: dict[str, Any], until: Callable[[list[Heard]], bool] = _never, *, quiet: float = QUIET
+    ) -> list[Heard]:
+        """Send a message, and `listen`."""
+        await self.say(body)
+        return await self.listen(until, quiet=quiet)
+
+    async def listen(
+        self, until: Callable[[list[Heard]], bool] = _never, *, patience: float = FIRST_AUDIO, quiet: float = QUIET
+    ) -> list[Heard]:
         """Frames, until there are those that are waited for, an error comes, or the connection has ended.
 
         Args:
