@@ -7,7 +7,7 @@ import gc
 import math
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -592,6 +592,45 @@ async def test_a_voice_that_warns_and_speaks_on_may_end_what_it_has() -> None:
         assert call.errors == ["a mark was ignored"]
 
 
+@in_virtual_time
+async def test_what_a_voice_adds_in_tasks_of_their_own_is_heard_in_order() -> None:
+    """Although what is awaited before the first byte takes its time."""
+
+    class Forgets(Foreign):
+        async def bring(self, pcm: bytes) -> None:
+            chunks = [pcm[start : start + 4800] for start in range(0, len(pcm), 4800)]
+            self.background |= {asyncio.ensure_future(self.audio_track.add_new_bytes(chunk)) for chunk in chunks}
+
+    async with a_call(Forgets(), Foreign()) as call:
+        call.tts.on_first_audio_byte(lambda: asyncio.sleep(0.05))
+        await call.tts.synthesize(items(PARTS[:2]))
+        assert_same(call.track.speech, tone("".join(PARTS[:2])))
+
+
+@in_virtual_time
+async def test_a_voice_that_honours_a_long_pause_is_not_taken_for_hung() -> None:
+    class Waits(Foreign):
+        async def pause(self) -> None:
+            self.paused = asyncio.Event()
+
+        async def resume(self) -> None:
+            self.paused.set()
+
+        async def bring(self, pcm: bytes) -> None:
+            await self.paused.wait()
+            await super().bring(pcm)
+
+    async with a_call(voice := Waits(), good := Foreign()) as call:
+        await asyncio.sleep(100)
+        speaking = asyncio.ensure_future(call.synthesize(items(PARTS)))
+        await asyncio.sleep(0)
+        await call.tts.pause()
+        await asyncio.sleep(60)
+        await call.tts.resume()
+        await speaking
+        assert (voice.said, good.said) == (PARTS, [])
+
+
 # Between replies
 
 
@@ -853,6 +892,20 @@ async def test_a_voice_that_calls_a_barge_in_an_error_is_not_left_for_it() -> No
         await speaking
         assert call.errors == []
         assert call.tts.active_provider is voice
+
+
+@in_virtual_time
+async def test_a_voice_that_calls_a_barge_in_an_error_when_all_has_gone_out_is_not_left_for_it() -> None:
+    class Touchy(Foreign):
+        async def interrupt(self) -> None:
+            self.emit("error", "cancelled")
+
+    async with a_call(voice := Touchy(), Foreign()) as call:
+        await call.synthesize(items(PARTS))
+        await call.tts.interrupt()
+        await call.synthesize("Yes?")
+        assert call.errors == []
+        assert voice.said == [*PARTS, "Yes?"]
 
 
 @in_virtual_time
@@ -1336,18 +1389,19 @@ async def test_a_stream_that_nobody_can_speak_raises() -> None:
         assert call.errors == []
 
 
+async def stream_of(call: Call, text: str) -> bytes:
+    return b"".join([pcm async for pcm in call.tts.stream_synthesize(items([text]))])
+
+
 @in_virtual_time
 async def test_streams_and_a_reply_of_one_voice_of_another_make_do_not_take_each_others_audio() -> None:
-    async def stream(text: str) -> bytes:
-        return b"".join([pcm async for pcm in call.tts.stream_synthesize(items([text]))])
-
     async with a_call(Foreign(streams=True), Foreign()) as call:
         texts = ["One phrase is stored.", "And another one."]
         long = SEVEN * 5  # longer than a voice may be silent
-        streams = [asyncio.ensure_future(stream(texts[0]))]
+        streams = [asyncio.ensure_future(stream_of(call, texts[0]))]
         speaking = asyncio.ensure_future(call.synthesize(long))
         await call.track.hears(0.1)
-        streams.append(asyncio.ensure_future(stream(texts[1])))
+        streams.append(asyncio.ensure_future(stream_of(call, texts[1])))
         await speaking
         for text, spoken in zip(texts, await asyncio.gather(*streams), strict=True):
             assert_same(spoken, tone(text))
@@ -1368,6 +1422,57 @@ async def test_an_interrupt_spares_a_stream_that_nobody_hears() -> None:
                 await call.tts.interrupt()
             heard += pcm
         assert_same(bytes(heard), whole_frames(tone(" ".join(PARTS))))
+
+
+@pytest.mark.parametrize("how", ["emit", "raise"])
+@in_virtual_time
+async def test_a_voice_that_fails_in_a_stream_and_in_a_reply_that_waits_for_it_loses_neither(how: str) -> None:
+    async with a_call(bad := Foreign(0, how, half=0.2), Foreign()) as call:
+        stream = asyncio.ensure_future(stream_of(call, "One phrase is stored."))
+        await asyncio.sleep(0)
+        await call.synthesize("Hello there.")
+        assert call.track.heard.endswith(tone("Hello there."))
+        assert (await stream).endswith(tone("One phrase is stored."))
+        assert bad.asked == 2
+
+
+@in_virtual_time
+async def test_a_stream_goes_on_when_the_track_is_set_meanwhile() -> None:
+    async with a_call(Foreign(streams=True), Foreign()) as call:
+        stream = asyncio.ensure_future(stream_of(call, "One phrase is stored."))
+        await asyncio.sleep(0.2)
+        call.tts.audio_track = call.track
+        assert_same(await stream, tone("One phrase is stored."))
+        assert not call.track.heard
+        await call.synthesize("Hello there.")
+        assert_same(call.track.speech, tone("Hello there."))
+
+
+@in_virtual_time
+async def test_outside_a_pipeline_a_stream_of_another_make_is_spoken_too() -> None:
+    class Asks(Foreign):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            if not self.audio_track or not self.loop:
+                raise RuntimeError("Audio track or event loop not set")
+            await super().synthesize(text)
+
+    tts = FallbackTTS([Asks()])
+    heard = [pcm async for pcm in tts.stream_synthesize(items(["Hello there."]))]
+    assert_same(b"".join(heard), tone("Hello there."))
+    await tts.aclose()
+
+
+@in_virtual_time
+async def test_of_a_stream_that_nobody_reads_to_its_end_nothing_goes_on() -> None:
+    async with a_call(voice := Foreign(streams=True), Foreign()) as call:
+        before = asyncio.all_tasks()
+        async with aclosing(call.tts.stream_synthesize(items(PARTS))) as stream:
+            await anext(stream)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+        await call.synthesize("Hello there.")
+        assert_same(call.track.speech, tone("Hello there."))
+        assert voice.said == ["Hello there."]
 
 
 @in_virtual_time

@@ -51,6 +51,7 @@ class Gate:
         self._muted = False
         self._samples = WholeSamples()
         self._bytes = 0
+        self._order = asyncio.Lock()  # some voices add each chunk in a task of its own
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.track, name)
@@ -62,6 +63,7 @@ class Gate:
         self._muted = False
         self._samples = WholeSamples()
         self._bytes = 0
+        self._order = asyncio.Lock()
 
     def mute(self) -> None:
         """Let no byte through."""
@@ -78,17 +80,16 @@ class Gate:
 
     async def add_new_bytes(self, pcm: bytes) -> None:
         """Add audio to the track, in whole samples."""
-        pcm = self._samples.take(pcm)
-        if not pcm or self._muted:
-            return
-        if self._listener is not None:
-            await self._listener.first_byte()
-            if self._muted:
+        async with self._order:
+            pcm = self._samples.take(pcm)
+            if pcm and not self._muted and self._listener is not None:
+                await self._listener.first_byte()
+            if not pcm or self._muted:
                 return
-        self._bytes += len(pcm)
-        await done(self.track.add_new_bytes(pcm))
-        if self._listener is not None:
-            self._listener.hear(len(pcm))
+            self._bytes += len(pcm)
+            await done(self.track.add_new_bytes(pcm))
+            if self._listener is not None:
+                self._listener.hear(len(pcm))
 
 
 class QueueTrack(Gate):

@@ -64,9 +64,15 @@ class Hearing:
 
     def whose(self, index: int, event: dict[str, Any]) -> Attempt | None:
         """Whose word a voice tells: that of the first attempt with whose text it goes on, else of its last."""
-        attempts = [attempt for reply in self.replies for attempt in reply.attempts if attempt.index == index]
-        going_on = (attempt for attempt in attempts if attempt.goes_on_with(event))
-        return next(going_on, attempts[-1] if attempts else None)
+        going_on = (attempt for attempt in self._attempts(index) if attempt.goes_on_with(event))
+        return next(going_on, self.last(index))
+
+    def last(self, index: int) -> Attempt | None:
+        """The last attempt of a voice."""
+        return next(reversed(self._attempts(index)), None)
+
+    def _attempts(self, index: int) -> list[Attempt]:
+        return [attempt for reply in self.replies for attempt in reply.attempts if attempt.index == index]
 
     async def _pause_voice(self, voice: TTS) -> None:
         """Pause a voice. It is resumed with the others, also if it fails before anything of it was heard."""

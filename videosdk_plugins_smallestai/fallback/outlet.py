@@ -95,6 +95,8 @@ class Outlet:
         async with self._turn_of(attempt):
             self._queue = queue
             self._give_track()
+            if getattr(self._voice, "loop", None) is None:  # outside a pipeline, which sets it
+                self.set_loop(asyncio.get_running_loop())
             try:
                 return await attempt.run(self._voice.synthesize(attempt.text, **overrides))
             finally:

@@ -228,10 +228,9 @@ class FallbackTTS(Voices):
             if text_error is not None and not reply.stopped:
                 raise text_error
             return
-        if attempt.index not in self._blamed:
-            self._blamed.add(attempt.index)
-            if emits:
-                self.emit("error", str(error))
+        self._blamed.add(attempt.index)
+        if emits and attempt.failure is None:
+            self.emit("error", str(error))
         reply.failed(attempt, attempt.unspoken_from(error))
         await attempt.end(reply.place)
         moved = await self._move_on(attempt, str(error), reply)
@@ -273,18 +272,21 @@ class FallbackTTS(Voices):
         replies = sorted(self._replies, key=lambda reply: not reply.live)  # what is made for a cache only raises
         running = [a for reply in replies for a in reply.attempts if a.index == index and a.running]
         failing = self._outlets[index].attempt or next(iter(running), None)
-        if index in self._blamed or (failing is None and index != self._current_index):
+        last = failing or self._hearing.last(index)
+        if last is not None and (last.stopped or last.text_failed):
             return
-        if failing is not None and (failing.text_failed or failing.stopped):
-            return
-        self._blamed.add(index)
         if failing is not None:
+            if failing.failure is not None:
+                return
             failing.fail(message)
-        self.emit("error", message)
-        if failing is None:
+        elif index not in self._blamed and index == self._current_index:
+            self._blamed.add(index)
             switching = self._own(self._switch_provider(message, self.providers[index]))
             self._switching.add(switching)
             switching.add_done_callback(self._switching.discard)
+        else:
+            return
+        self.emit("error", message)
 
     def _hear_word(self, index: int, event: Any) -> None:
         speaking = self._outlets[index].attempt
