@@ -19,9 +19,9 @@ def test_what_comes_is_played_in_real_time() -> None:
     caller.take(b"abcdefghij")
     assert caller.heard == b""
     play(caller, 2)
-    assert (bytes(caller.heard), caller.has_played_all) == (b"abcdefgh", False)
+    assert (bytes(caller.heard), caller.has_heard_all) == (b"abcdefgh", False)
     play(caller, 2)
-    assert (bytes(caller.heard), caller.has_played_all) == (b"abcdefghij", True)
+    assert (bytes(caller.heard), caller.has_heard_all) == (b"abcdefghij", True)
 
 
 def test_an_interruption_drops_what_was_not_played() -> None:

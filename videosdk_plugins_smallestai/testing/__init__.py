@@ -10,7 +10,8 @@ The agent, the framework's session and pipeline, its websocket transport and the
 language model is a script, the caller's speech is text, and the voice speaks to the emulator unless one is given.
 """
 
-from .conversation import Call, Reply
+from .conversation import Call
+from .reply import Reply
 from .script import ScriptedLLM, ToolCall
 from .session import call
 

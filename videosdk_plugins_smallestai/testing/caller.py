@@ -52,12 +52,12 @@ class Caller:
     Places in what came are counted in bytes from the beginning of the call, dropped ones included.
 
     Attributes:
+        sent: Bytes that the agent's track has sent, whether they have come or not.
         received: Bytes that have come.
         time: Frames since the call began.
         spoke: The latest `time` at which there was something to play.
         interruptions: How often the caller was told of one.
         heard: What has been played: PCM in the track's format, without the silence where there was nothing to play.
-        messages: What the framework told beside the audio.
 
     Args:
         news: Told of every change.
@@ -68,24 +68,34 @@ class Caller:
         self._buffer = bytearray()
         self._dropped: list[tuple[int, int]] = []
         self._silences: list[tuple[int, int]] = []
+        self._track: Any = None
+        self.sent = 0
         self.received = 0
         self.time = 0
         self.spoke = 0
         self.interruptions = 0
         self.heard = bytearray()
-        self.messages: list[dict[str, Any]] = []
+
+    def follow(self, track: Any) -> None:
+        """The agent's track is this. Count what it sends."""
+        self._track = track
+        track.add_sink(self._count)
 
     async def listen(self, socket: ClientWebSocketResponse) -> None:
         """Take what comes, until the connection ends."""
         async for message in socket:
             if message.type is WSMsgType.BINARY:
                 self.take(message.data)
-            elif message.type is WSMsgType.TEXT:
-                self.messages.append(json.loads(message.data))
-                if self.messages[-1].get("type") == "interrupt":
-                    self.interruptions += 1
-                    self.drop()
+            elif message.type is WSMsgType.TEXT and json.loads(message.data).get("type") == "interrupt":
+                self.interruptions += 1
+                self.drop()
             self._news.tell()
+
+    async def play(self) -> None:
+        """Play a frame whenever the track does. As in a room, its frames are pulled in real time."""
+        while True:
+            await self._track.recv()
+            self.play_frame(self._track.chunk_size)
 
     def take(self, pcm: bytes) -> None:
         """Put audio behind what is still to be played."""
@@ -111,9 +121,21 @@ class Caller:
         self._news.tell()
 
     @property
-    def has_played_all(self) -> bool:
-        """Whether nothing that came is still to be played."""
-        return not self._buffer
+    def sample_rate(self) -> int:
+        """Samples per second."""
+        rate: int = self._track.sample_rate
+        return rate
+
+    @property
+    def frame(self) -> float:
+        """Seconds of a frame."""
+        seconds: float = self._track.samples / self._track.sample_rate
+        return seconds
+
+    @property
+    def has_heard_all(self) -> bool:
+        """Whether nothing that was sent is still to be played."""
+        return self.received >= self.sent and not self._buffer
 
     def heard_between(self, start: int, end: int) -> bytes:
         """What was played of the bytes from one place to another."""
@@ -122,6 +144,9 @@ class Caller:
     def silences_between(self, start: int, end: int) -> list[int]:
         """The pauses in what was played from one place to another, in frames; not those at its ends."""
         return [frames for place, frames in self._silences if start < place < end]
+
+    def _count(self, pcm: bytes) -> None:
+        self.sent += len(pcm)
 
     def _index(self, place: int) -> int:
         return place - sum(min(max(place - at, 0), size) for at, size in self._dropped)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import ContextVar
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from aiohttp import ClientWebSocketResponse
 from videosdk.agents import LLM, TTS, Agent, AgentSession, AgentState, ChatContext, ChatRole, Pipeline
 
 from ..emulator import WavesEmulator
-from ..framework import SAMPLE_WIDTH
 from .caller import Caller, News
+from .reply import Reply, current_reply
 from .script import ScriptedSTT
 
-__all__ = ["Call", "Reply", "current_reply"]
+__all__ = ["Call"]
 
 FIRST_WORDS = 0.3
 """Seconds of the caller's speech after which its first words are recognized, and interrupt an agent that speaks."""
@@ -28,124 +27,6 @@ QUIET = 1.0
 
 CLEAN_UP = 20.0
 """Seconds that a session may take to end. The framework gives each part of it 15."""
-
-
-class Reply:
-    """What the agent says in one turn, from its beginning on. Await it to wait for its end.
-
-    ::
-
-        reply = await c.ask("When is my appointment?")
-
-        reply = c.ask("Tell me everything.")
-        await reply.hears(1.5)
-        await c.ask("Stop, please. When is it?")
-        assert reply.interrupted
-    """
-
-    def __init__(self, call: Call, work: Callable[[Reply], Coroutine[Any, Any, None]]) -> None:
-        self._call = call
-        self._start: int | None = None
-        self._end: int | None = None
-        self._handle: Any = None
-        self._error: Exception | None = None
-        self._over = False
-        self._told = False
-        self._task = asyncio.ensure_future(work(self))
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        """Wait until it has been heard, or was interrupted.
-
-        Raises:
-            Exception: What the voice, the model, a tool or a hook raised in this turn.
-            TimeoutError: Nothing came of it for too long.
-        """
-        return self._wait().__await__()
-
-    async def _wait(self) -> Self:
-        try:
-            await asyncio.shield(self._task)
-        finally:
-            self._told = self._told or self._task.done()
-        return self
-
-    async def hears(self, seconds: float) -> None:
-        """Wait until the caller has heard so much of it.
-
-        Raises:
-            RuntimeError: It ended before.
-            Exception: As for waiting for its end.
-        """
-        call = self._call
-        size = round(seconds * call.sample_rate) * SAMPLE_WIDTH
-        await call._until(
-            lambda: self._task.done() or len(self._heard) >= size, f"{seconds} s of the reply to be heard"
-        )
-        if len(self._heard) < size:
-            await self
-            heard = len(self._heard) / SAMPLE_WIDTH / call.sample_rate
-            raise RuntimeError(f"the reply ended after {heard:.2f} s, before {seconds} s of it were heard")
-
-    @property
-    def heard(self) -> bytes:
-        """What the caller has heard of it: 16-bit PCM, mono, without the silence that fills its last frame."""
-        pcm = self._heard
-        end = len(pcm)
-        while end >= SAMPLE_WIDTH and not any(pcm[end - SAMPLE_WIDTH : end]):
-            end -= SAMPLE_WIDTH
-        return pcm[:end]
-
-    @property
-    def gaps(self) -> list[float]:
-        """The pauses in it, in seconds, in which the caller had nothing to hear although it went on."""
-        if self._start is None:
-            return []
-        return [frames * self._call._frame for frames in self._call._caller.silences_between(*self._span)]
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it was ended before its end."""
-        return self._handle is not None and bool(self._handle.interrupted)
-
-    @property
-    def _span(self) -> tuple[int, int]:
-        sent = self._call._sent
-        return (sent if self._start is None else self._start), (sent if self._end is None else self._end)
-
-    @property
-    def _heard(self) -> bytes:
-        return self._call._caller.heard_between(*self._span)
-
-    def _outcome(self) -> BaseException | None:
-        if self._task.done() and not self._task.cancelled():
-            return self._task.exception()
-        return self._error
-
-    def _know_handle(self, handle: Any) -> None:
-        self._handle = handle
-
-    def _begin(self, sent: int) -> None:
-        """What is sent from now on is its audio."""
-        self._start = sent
-
-    def _finish(self, sent: int) -> None:
-        """What is sent from now on is not, unless that was known before."""
-        if self._end is None:
-            self._end = sent
-
-    def _end_turn(self, sent: int) -> None:
-        """The framework has ended its turn."""
-        self._over = True
-        self._end = sent
-
-    def _failed(self, error: Exception) -> None:
-        if self._error is None:
-            self._error = error
-        self._call._news.tell()
-
-
-current_reply: ContextVar[Reply | None] = ContextVar("current reply", default=None)
-"""The reply in which something happens: the framework's tasks inherit it from the caller's words on."""
 
 
 class Call:
@@ -186,9 +67,7 @@ class Call:
         self._replies: list[Reply] = []
         self._strays: list[Exception] = []
         self._context: ChatContext = agent.chat_context
-        self._sent = 0
         self._hung_up = False
-        self._track: Any = None
         self._socket: ClientWebSocketResponse | None = None
         self._running: asyncio.Task[None] | None = None
         self._caller = Caller(news)
@@ -255,8 +134,7 @@ class Call:
     @property
     def sample_rate(self) -> int:
         """Samples per second of what is heard."""
-        rate: int = self._track.sample_rate
-        return rate
+        return self._caller.sample_rate
 
     @property
     def chat_context(self) -> ChatContext:
@@ -280,22 +158,18 @@ class Call:
         self, track: Any, running: asyncio.Task[None], connect: Callable[[], Awaitable[ClientWebSocketResponse]]
     ) -> list[asyncio.Task[None]]:
         """The caller comes in. Returns the tasks by which it hears."""
-        self._track = track
-        track.add_sink(self._count)  # before the caller's own, so that nothing is heard that was not counted
+        self._caller.follow(track)  # before the connection does, so that nothing is heard that was not counted
         self._running = running
         self._socket = await connect()
-        return [asyncio.ensure_future(self._caller.listen(self._socket)), asyncio.ensure_future(self._play())]
-
-    async def _play(self) -> None:
-        """Play a frame whenever the track does. As in a room, its frames are pulled in real time."""
-        while True:
-            await self._track.recv()
-            self._caller.play_frame(self._track.chunk_size)
+        return [
+            asyncio.ensure_future(self._caller.listen(self._socket)),
+            asyncio.ensure_future(self._caller.play()),
+        ]
 
     def _begin(self, work: Callable[[Reply], Coroutine[Any, Any, None]]) -> Reply:
         if self.over:
             raise RuntimeError("the call is over")
-        reply = Reply(self, work)
+        reply = Reply(self._caller, self._until, work)
         self._replies.append(reply)
         return reply
 
@@ -318,7 +192,7 @@ class Call:
 
     async def _say(self, reply: Reply, text: str, options: dict[str, Any]) -> None:
         current_reply.set(reply)
-        reply._begin(self._sent)
+        reply._begin()
         saying = asyncio.ensure_future(self.session.say(text, **options))
         saying.add_done_callback(lambda _: self._news.tell())
         try:
@@ -331,7 +205,7 @@ class Call:
 
     async def _end_failed(self, reply: Reply) -> None:
         """The framework waits on for a model or a voice that has failed; a caller speaks again, and ends that."""
-        since, frames = self._caller.time, round(QUIET / self._frame)
+        since, frames = self._caller.time, round(QUIET / self._caller.frame)
         await self._until(
             lambda: reply._over or self.over or self._caller.time - max(since, self._caller.spoke) >= frames,
             "what is heard of a reply that failed",
@@ -341,12 +215,8 @@ class Call:
             await self._news.wait_until(lambda: reply._over or self.over, TAKEN_WITHIN)
 
     async def _heard_out(self, reply: Reply) -> None:
-        reply._finish(self._sent)
-        caller = self._caller
-        await self._until(
-            lambda: (caller.received >= self._sent and caller.has_played_all) or self._hung_up,
-            "the caller to hear the rest",
-        )
+        reply._finish()
+        await self._until(lambda: self._caller.has_heard_all or self._hung_up, "the caller to hear the rest")
         if reply._error is not None:
             raise reply._error
 
@@ -359,11 +229,6 @@ class Call:
                     f"waited {self._timeout:.0f} s for {what}; the agent is {self.session.agent_state.value}"
                 )
             before = len(self._caller.heard)
-
-    @property
-    def _frame(self) -> float:
-        seconds: float = self._track.samples / self._track.sample_rate
-        return seconds
 
     def _note_state(self, change: dict[str, Any]) -> None:
         self.states.append(change["state"])
@@ -379,7 +244,7 @@ class Call:
             for earlier in self._replies[: self._replies.index(reply)]:
                 if earlier._start is not None:
                     self._note_over(earlier)  # also one that the framework hangs in
-            reply._begin(self._sent)
+            reply._begin()
             self._news.tell()
 
     async def _note_end(self) -> None:
@@ -389,7 +254,7 @@ class Call:
 
     def _note_over(self, reply: Reply) -> None:
         if not reply._over:
-            reply._end_turn(self._sent)
+            reply._end_turn()
             self._news.tell()
 
     def _note_question(self) -> None:
@@ -403,9 +268,7 @@ class Call:
             self._strays.append(error)
         else:
             reply._failed(error)
-
-    def _count(self, pcm: bytes) -> None:
-        self._sent += len(pcm)
+            self._news.tell()
 
     def _raise_untold(self) -> None:
         for reply in self._replies:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from .conversation import Call, current_reply
+from .conversation import Call
+from .reply import current_reply
 
 __all__ = ["watched"]
 
