@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,15 +81,9 @@ class Bench:
         }
         return body if text is None else body | {"text": text}
 
-    @asynccontextmanager
-    async def line(self, path: str = STREAM) -> AsyncIterator[Line]:
-        """An open WebSocket.
-
-        Raises:
-            SmallestAIError: It cannot be opened.
-        """
-        async with open_line(self.session, path) as line:
-            yield line
+    def line(self, path: str = STREAM) -> AbstractAsyncContextManager[Line]:
+        """An open WebSocket: see `open_line`."""
+        return open_line(self.session, path)
 
     async def say(
         self,

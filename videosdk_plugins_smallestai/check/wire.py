@@ -257,10 +257,6 @@ class Line:
                 break
         return heard
 
-    async def close(self) -> None:
-        """Close it."""
-        await self._socket.close()
-
     def _heard(self, data: str | bytes) -> Heard:
         raw = data if isinstance(data, str) else f"{len(data)} bytes"
         return Heard(asyncio.get_running_loop().time(), raw, parse_frame(data, secret=self._secret))
@@ -273,8 +269,8 @@ async def open_line(session: Session, path: str) -> AsyncIterator[Line]:
     Raises:
         SmallestAIError: It cannot be opened.
     """
-    line = Line(await session.connect(path), session.secret)
+    socket = await session.connect(path)
     try:
-        yield line
+        yield Line(socket, session.secret)
     finally:
-        await line.close()
+        await socket.close()

@@ -96,7 +96,7 @@ class Attempt:
     Args:
         index: As the attribute.
         voice: As the attribute.
-        reply: What it speaks.
+        reply: As the attribute.
         gate: Its way to the track; ``None``: its audio goes elsewhere.
         bytes_per_second: Of that audio.
         listener: Follows what the listener hears of all attempts and replies; ``None``: nobody hears this one.
@@ -106,6 +106,7 @@ class Attempt:
     Attributes:
         index: The voice's, among the providers.
         voice: The voice.
+        reply: What it speaks.
         running: Whether the voice has not ended.
         failure: What the voice has emitted as an error.
         heard: Seconds of audio that it has brought.
@@ -132,7 +133,7 @@ class Attempt:
         self.heard = 0.0
         self.told = ""
         self.words: EstimatedWords | None = None
-        self._reply = reply
+        self.reply = reply
         self._gate = gate
         self._bytes_per_second = bytes_per_second
         self._listener = listener or Playhead(asyncio.get_running_loop().time)
@@ -148,17 +149,7 @@ class Attempt:
     @property
     def text(self) -> Any:
         """What the voice is to speak."""
-        return self._reader.give() if self._reply.tape.reading is None else self._reader
-
-    @property
-    def live(self) -> bool:
-        """Whether it is heard as it comes."""
-        return self._reply.live
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the reply was stopped."""
-        return self._reply.stopped
+        return self._reader.give() if self.reply.tape.reading is None else self._reader
 
     @property
     def lingers(self) -> bool:
@@ -204,7 +195,7 @@ class Attempt:
     def hear_word(self, event: dict[str, Any]) -> dict[str, Any]:
         """The voice has told a word. Returns what is to be told of the reply."""
         self.told = self._told_with(event)
-        return event | {"cumulative_text": self._reply.told}
+        return event | {"cumulative_text": self.reply.told}
 
     def _told_with(self, event: dict[str, Any]) -> str:
         return event.get("cumulative_text") or f"{self.told} {event.get('word', '')}".strip()
@@ -241,7 +232,7 @@ class Attempt:
         try:
             while not task.done() and (left := self._patience.left(asks=self._reader.waiting)) > 0:
                 await self._patience.wait(task, left)
-            if not task.done() and self.failure is None and not self._reply.stopped:
+            if not task.done() and self.failure is None and not self.reply.stopped:
                 await self._give_up(task)
             if not task.done():
                 await self._abandon(task)
@@ -254,7 +245,7 @@ class Attempt:
             self.running = False
             self._reader.close()
         if task.cancelled():
-            return self._reply.tape.error if self.text_failed else RuntimeError(f"{self.voice.label} was cancelled")
+            return self.reply.tape.error if self.text_failed else RuntimeError(f"{self.voice.label} was cancelled")
         return task.exception()
 
     async def end(self, place: Place | None) -> None:
@@ -262,7 +253,7 @@ class Attempt:
         self.running = False
         self._reader.close()
         if self.words is not None:
-            tape, start = self._reply.tape, self._reader.start
+            tape, start = self.reply.tape, self._reader.start
             self.words.finish(None if place is None else letters(tape.text(start)) - letters(tape.text(place)))
         if self._gate is not None and place is not None:
             await self._gate.close()
@@ -273,7 +264,7 @@ class Attempt:
         One of ours says so. Of another it is certain that it has spoken what its audio is long enough for, however
         slow it is; the words that it has told; and, if it asks for more only when it has spoken, what it had then.
         """
-        tape, start, taken = self._reply.tape, self._reader.start, self._taken
+        tape, start, taken = self.reply.tape, self._reader.start, self._taken
         if isinstance(error, SmallestAIError) and error.unspoken:
             return tape.place(start, before_unspoken(taken, error.unspoken))
         joints = tape.joints(start, self._reader.index)
@@ -283,7 +274,7 @@ class Attempt:
     @property
     def _taken(self) -> str:
         """The text that the voice has got."""
-        return self._reply.tape.text(self._reader.start, self._reader.index)
+        return self.reply.tape.text(self._reader.start, self._reader.index)
 
     def _asked_again(self) -> int:
         """The first of its items that it may have been speaking, if it asks for more when it has spoken."""

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .. import framework
 
-__all__ = ["Gate", "Listener", "QueueTrack", "WholeSamples", "done"]
+if TYPE_CHECKING:
+    from .attempt import Attempt
 
-
-class Listener(Protocol):
-    """Follows the audio of a voice."""
-
-    async def first_byte(self) -> None:
-        """Audio is about to go out."""
-
-    def hear(self, size: int) -> None:
-        """So many bytes have gone out."""
+__all__ = ["Gate", "QueueTrack", "WholeSamples", "done"]
 
 
 class WholeSamples:
@@ -47,7 +40,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.track: Any = None
-        self._listener: Listener | None = None
+        self._attempt: Attempt | None = None
         self._muted = False
         self._samples = WholeSamples()
         self._bytes = 0
@@ -57,9 +50,9 @@ class Gate:
         value = getattr(self.track, name)
         return _leave_alone if name in ("interrupt", "pause", "resume") else value
 
-    def open(self, listener: Listener) -> None:
-        """An attempt of the voice begins."""
-        self._listener = listener
+    def open(self, attempt: Attempt) -> None:
+        """An attempt of the voice begins: it is told of what goes out."""
+        self._attempt = attempt
         self._muted = False
         self._samples = WholeSamples()
         self._bytes = 0
@@ -82,14 +75,14 @@ class Gate:
         """Add audio to the track, in whole samples."""
         async with self._order:
             pcm = self._samples.take(pcm)
-            if pcm and not self._muted and self._listener is not None:
-                await self._listener.first_byte()
+            if pcm and not self._muted and self._attempt is not None:
+                await self._attempt.first_byte()
             if not pcm or self._muted:
                 return
             self._bytes += len(pcm)
             await done(self.track.add_new_bytes(pcm))
-            if self._listener is not None:
-                self._listener.hear(len(pcm))
+            if self._attempt is not None:
+                self._attempt.hear(len(pcm))
 
 
 class QueueTrack(Gate):

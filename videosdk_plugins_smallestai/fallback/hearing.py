@@ -28,13 +28,11 @@ class Hearing:
         self.replies: list[Reply] = []
         self._paused_voices: list[TTS] = []
 
-    def begin(self, reply: Reply) -> None:
-        """An attempt at a reply begins."""
+    async def begin(self, attempt: Attempt) -> None:
+        """An attempt begins. During a pause it is paused."""
+        reply = attempt.reply
         if reply not in self.replies[-1:]:
             self.replies = [*(each for each in self.replies if each.lingers and each is not reply), reply]
-
-    async def start(self, attempt: Attempt) -> None:
-        """An attempt has begun. During a pause it is paused."""
         if self.paused:
             attempt.pause()
             await self._pause_voice(attempt.voice)

@@ -49,10 +49,6 @@ class Outlet:
         rate, channels, _ = framework.track_format(self.gate.track)
         return (rate or int(self._voice.sample_rate)) * channels * framework.SAMPLE_WIDTH
 
-    def set_loop(self, loop: Any) -> None:
-        """Give the voice an event loop."""
-        self._give("loop", loop)
-
     def set_track(self, track: Any) -> None:
         """Have the voice speak into this track; what it speaks into a queue still goes there."""
         self.gate.track = track
@@ -61,7 +57,7 @@ class Outlet:
     async def speak(self, attempt: Attempt, overrides: dict[str, Any]) -> None:
         """Let the voice speak into the track."""
         async with self._turn_of(attempt):
-            if not attempt.stopped:
+            if not attempt.reply.stopped:
                 self.gate.open(attempt)
                 await self._voice.synthesize(attempt.text, **overrides)
 
@@ -96,7 +92,7 @@ class Outlet:
             self._queue = queue
             self._give_track()
             if getattr(self._voice, "loop", None) is None:  # outside a pipeline, which sets it
-                self.set_loop(asyncio.get_running_loop())
+                self._voice.loop = asyncio.get_running_loop()
             try:
                 return await attempt.run(self._voice.synthesize(attempt.text, **overrides))
             finally:
@@ -115,11 +111,4 @@ class Outlet:
                 self.attempt = None
 
     def _give_track(self) -> None:
-        self._give("audio_track", self._queue or (None if self.gate.track is None else self.gate))
-
-    def _give(self, name: str, value: Any) -> None:
-        setter = getattr(self._voice, f"_set_{name}", None)
-        if setter is not None:
-            setter(value)
-        else:
-            setattr(self._voice, name, value)
+        self._voice.audio_track = self._queue or (None if self.gate.track is None else self.gate)

@@ -194,8 +194,6 @@ class FallbackTTS(Voices):
             return None
         index, voice = self._current_index, self.active_provider
         outlet = self._outlets[index]
-        if reply.live:
-            self._hearing.begin(reply)
         attempt = Attempt(
             index,
             voice,
@@ -213,7 +211,7 @@ class FallbackTTS(Voices):
         reply.attempts.append(attempt)
         self._blamed.discard(index)
         if reply.live:
-            await self._hearing.start(attempt)
+            await self._hearing.begin(attempt)
         return None if reply.over else attempt
 
     async def _end(self, reply: Reply, attempt: Attempt, raised: BaseException | None, *, emits: bool) -> None:
@@ -273,7 +271,7 @@ class FallbackTTS(Voices):
         running = [a for reply in replies for a in reply.attempts if a.index == index and a.running]
         failing = self._outlets[index].attempt or next(iter(running), None)
         last = failing or self._hearing.last(index)
-        if last is not None and (last.stopped or last.text_failed):
+        if last is not None and (last.reply.stopped or last.text_failed):
             return
         if failing is not None:
             if failing.failure is not None:
@@ -290,13 +288,13 @@ class FallbackTTS(Voices):
 
     def _hear_word(self, index: int, event: Any) -> None:
         speaking = self._outlets[index].attempt
-        if not isinstance(event, dict) or (speaking is not None and not speaking.live):
+        if not isinstance(event, dict) or (speaking is not None and not speaking.reply.live):
             return
         if (attempt := self._hearing.whose(index, event)) is not None:
             self._tell_word(attempt, event)
 
     def _tell_word(self, attempt: Attempt, event: dict[str, Any]) -> None:
-        if not attempt.stopped:
+        if not attempt.reply.stopped:
             self.emit("word_spoken", attempt.hear_word(event))
 
 

@@ -86,10 +86,12 @@ class Voices(FrameworkFallbackTTS):  # type: ignore[misc]
     def __setattr__(self, name: str, value: Any) -> None:
         """The pipeline sets ``loop`` and ``audio_track``: each voice gets them, the track behind a gate."""
         object.__setattr__(self, name, value)
-        if name in ("loop", "audio_track"):
+        if name == "loop":
+            for voice in getattr(self, "providers", ()):
+                voice.loop = value
+        elif name == "audio_track":
             for outlet in getattr(self, "_outlets", ()):
-                give = outlet.set_loop if name == "loop" else outlet.set_track
-                give(value)
+                outlet.set_track(value)
 
     async def __aenter__(self) -> Self:
         """As the framework's, with a return type for type checkers."""

@@ -52,6 +52,8 @@ class Caller:
     Places in what came are counted in bytes from the beginning of the call, dropped ones included.
 
     Attributes:
+        sample_rate: Samples per second of what is heard.
+        frame: Seconds of a frame.
         sent: Bytes that the agent's track has sent, whether they have come or not.
         received: Bytes that have come.
         time: Frames since the call began.
@@ -69,6 +71,8 @@ class Caller:
         self._dropped: list[tuple[int, int]] = []
         self._silences: list[tuple[int, int]] = []
         self._track: Any = None
+        self.sample_rate = 0
+        self.frame = 0.0
         self.sent = 0
         self.received = 0
         self.time = 0
@@ -79,6 +83,8 @@ class Caller:
     def follow(self, track: Any) -> None:
         """The agent's track is this. Count what it sends."""
         self._track = track
+        self.sample_rate = track.sample_rate
+        self.frame = track.samples / track.sample_rate
         track.add_sink(self._count)
 
     async def listen(self, socket: ClientWebSocketResponse) -> None:
@@ -119,18 +125,6 @@ class Caller:
             self.heard += self._buffer[:size]
             del self._buffer[:size]
         self._news.tell()
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples per second."""
-        rate: int = self._track.sample_rate
-        return rate
-
-    @property
-    def frame(self) -> float:
-        """Seconds of a frame."""
-        seconds: float = self._track.samples / self._track.sample_rate
-        return seconds
 
     @property
     def has_heard_all(self) -> bool:

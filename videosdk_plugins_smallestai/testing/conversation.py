@@ -12,7 +12,7 @@ from videosdk.agents import LLM, TTS, Agent, AgentSession, AgentState, ChatConte
 from ..emulator import WavesEmulator
 from .caller import Caller, News
 from .reply import Reply, current_reply
-from .script import ScriptedSTT
+from .script import ScriptedSTT, text_of
 
 __all__ = ["Call"]
 
@@ -147,7 +147,7 @@ class Call:
     @property
     def said(self) -> list[str]:
         """What the agent believes it has said, reply by reply."""
-        return [_text(message) for message in self.chat_context.messages() if message.role == ChatRole.ASSISTANT]
+        return [text_of(message) for message in self.chat_context.messages() if message.role == ChatRole.ASSISTANT]
 
     @property
     def over(self) -> bool:
@@ -276,8 +276,3 @@ class Call:
                 raise error
         if self._strays:
             raise self._strays[0]
-
-
-def _text(message: Any) -> str:
-    content = message.content if isinstance(message.content, list) else [message.content]
-    return " ".join(part for part in content if isinstance(part, str))

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from videosdk.agents import LLM, STT, ChatRole, LLMResponse, SpeechData, SpeechEventType, STTResponse
 
-__all__ = ["Answer", "Part", "ScriptedLLM", "ScriptedSTT", "ToolCall", "tokens"]
+__all__ = ["Answer", "Part", "ScriptedLLM", "ScriptedSTT", "ToolCall", "text_of", "tokens"]
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,15 @@ def _checked(answer: Answer) -> tuple[Part, ...]:
     return parts
 
 
+def text_of(message: Any) -> str:
+    """The text of a message in a chat context."""
+    content = message.content if isinstance(message.content, list) else [message.content]
+    return " ".join(part for part in content if isinstance(part, str))
+
+
 def _latest_user_text(messages: Any) -> str:
     said = [message for message in messages.messages() if message.role == ChatRole.USER]
-    content = said[-1].content if said else ""
-    parts = content if isinstance(content, list) else [content]
-    return " ".join(part for part in parts if isinstance(part, str))
+    return text_of(said[-1]) if said else ""
 
 
 async def _sleep(seconds: float, cancelled: asyncio.Event) -> None:
