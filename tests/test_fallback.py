@@ -27,6 +27,7 @@ from videosdk_plugins_smallestai import (
     InvalidRequestError,
     ServerError,
     SmallestAITTS,
+    framework,
 )
 from videosdk_plugins_smallestai.emulator import Break, Refuse, SpeechRequest, Stall, WavesEmulator, tone
 from videosdk_plugins_smallestai.timing import Timing
@@ -1183,7 +1184,52 @@ async def test_of_replies_that_were_heard_or_interrupted_nothing_is_kept() -> No
                 voice.said.clear()
         del text
         gc.collect()
+        print(
+            [i for i, t in enumerate(left) if t() is not None],
+            [[type(x) for x in gc.get_referrers(t())] for t in left if t() is not None][:1],
+            len(call.tts._hearing.replies),
+            call.tts.providers[0].taken,
+        )
         assert sum(text() is not None for text in left) <= 3
+
+
+@in_virtual_time
+async def test_of_a_reply_that_was_interrupted_while_its_voice_was_paused_nothing_is_kept() -> None:
+    class Slow(Foreign):
+        async def pause(self) -> None:
+            await asyncio.sleep(0.1)
+
+    async with a_call(Slow(), Foreign()) as call:
+        left = []
+        for part in PARTS * 2:
+            text = Text(part)
+            left.append(weakref.ref(text))
+            await call.tts.pause()
+            speaking = asyncio.ensure_future(call.synthesize(text))
+            await asyncio.sleep(0.05)
+            await call.tts.interrupt()
+            await speaking
+        del text, speaking
+        gc.collect()
+        assert sum(text() is not None for text in left) <= 2
+
+
+@in_virtual_time
+async def test_of_a_live_stream_that_nobody_reads_to_its_end_nothing_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(framework, "speaks_through_tts_hook", lambda: True)
+    async with servers({}) as (waves,), a_call(ours(waves), Foreign()) as call:
+        left = []
+        for part in PARTS * 2:
+            text = Text(part)
+            left.append(weakref.ref(text))
+            async with aclosing(call.tts.stream_synthesize(items([text]))) as stream:
+                await anext(stream)
+            await asyncio.sleep(20)
+        del text
+        gc.collect()
+        assert sum(text() is not None for text in left) <= 2
 
 
 @in_virtual_time

@@ -18,13 +18,12 @@ class Hearing:
 
     Attributes:
         playhead: What is still to be heard of them all.
-        paused: Whether the listener hears nothing at present.
         replies: In order; the newest has begun last.
     """
 
     def __init__(self) -> None:
         self.playhead = Playhead(_now)
-        self.paused = False
+        self._paused = False
         self.replies: list[Reply] = []
         self._paused_voices: list[TTS] = []
 
@@ -33,13 +32,13 @@ class Hearing:
         reply = attempt.reply
         if reply not in self.replies[-1:]:
             self.replies = [*(each for each in self.replies if each.lingers and each is not reply), reply]
-        if self.paused:
+        if self._paused:
             attempt.pause()
             await self._pause_voice(attempt.voice)
 
     async def pause(self, active: TTS) -> None:
         """The listener hears nothing until `resume`, of the active voice either."""
-        self.paused = True
+        self._paused = True
         self.playhead.pause()
         for reply in self.replies:
             reply.pause()
@@ -78,7 +77,7 @@ class Hearing:
         await voice.pause()
 
     def _end_pause(self, active: TTS) -> list[TTS]:
-        self.paused = False
+        self._paused = False
         voices = self._voices(active)
         self._paused_voices.clear()
         return voices

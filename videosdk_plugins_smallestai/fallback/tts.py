@@ -179,6 +179,9 @@ class FallbackTTS(Voices):
             self._replies.discard(reply)
             if not reply.over:
                 reply.stop()  # it was cancelled
+            for attempt in reply.attempts:
+                if attempt.running:
+                    await attempt.end(None)
             if tape.reading is not None and live:
                 await tape.reading.aclose()
             elif tape.reading is not None:
@@ -269,7 +272,8 @@ class FallbackTTS(Voices):
         """A voice has emitted an error: it fails in what it speaks, or, if it is the active one, at rest."""
         replies = sorted(self._replies, key=lambda reply: not reply.live)  # what is made for a cache only raises
         running = [a for reply in replies for a in reply.attempts if a.index == index and a.running]
-        failing = self._outlets[index].attempt or next(iter(running), None)
+        speaking = self._outlets[index].attempt
+        failing = speaking if speaking in running else next(iter(running), None)
         last = failing or self._hearing.last(index)
         if last is not None and (last.reply.stopped or last.text_failed):
             return
