@@ -36,6 +36,7 @@ class FallbackTTS(Voices):
     when its audio is there: else the agent's transcript would stay empty.
 
     `model`, `voice_id` and `language` are the active provider's; ``"metrics"`` comes from each voice that has any.
+    `add_user_turn` reaches each voice that has it.
 
     Attributes:
         reads_ahead: The text of a reply is read to its end, however the reply ends.
