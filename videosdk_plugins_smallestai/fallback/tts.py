@@ -55,8 +55,10 @@ class FallbackTTS(Voices):
         self._speaking = asyncio.Lock()
 
     async def pause(self) -> None:
-        """Pause what is heard, words included."""
-        await self._hearing.pause(self.active_provider)
+        """Pause what is heard, words included. Whichever voice begins meanwhile is paused too."""
+        self._hearing.pause()
+        for voice in self.providers:
+            await voice.pause()
         if hasattr(self.audio_track, "pause"):
             await done(self.audio_track.pause())
 
@@ -64,18 +66,23 @@ class FallbackTTS(Voices):
         """Go on after `pause`."""
         if hasattr(self.audio_track, "resume"):
             await done(self.audio_track.resume())
-        await self._hearing.resume(self.active_provider)
+        for voice in self.providers:
+            await voice.resume()
+        self._hearing.resume()
 
     async def interrupt(self) -> None:
         """Stop the reply at once. When this returns, no further byte of it reaches the track."""
-        voices = self._hearing.interrupt(self.active_provider)  # the track starts anew too
+        heard = list(dict.fromkeys([*self._hearing.voices, self.active_provider]))
+        paused = [voice for voice in self.providers if voice not in heard] if self._hearing.paused else []
+        self._hearing.drop()
         for reply in {*self._replies, *self._hearing.replies}:
             if reply.live:
                 reply.stop()
         if hasattr(self.audio_track, "interrupt"):
             await done(self.audio_track.interrupt())
-        results = await asyncio.gather(*(voice.interrupt() for voice in voices), return_exceptions=True)
-        self._log_failures("interrupting", voices, results)
+        telling = (*(voice.interrupt() for voice in heard), *(voice.resume() for voice in paused))
+        results = await asyncio.gather(*telling, return_exceptions=True)
+        self._log_failures("interrupting", [*heard, *paused], results)
 
     async def aclose(self) -> None:
         """End replies in progress, and close all voices. May be called again; a later reply opens them anew.
@@ -215,8 +222,8 @@ class FallbackTTS(Voices):
         reply.attempts.append(attempt)
         self._blamed.discard(index)
         if reply.live:
-            await self._hearing.begin(attempt)
-        return None if reply.over else attempt
+            self._hearing.begin(attempt)
+        return attempt
 
     async def _end(self, reply: Reply, attempt: Attempt, raised: BaseException | None, *, emits: bool) -> None:
         """An attempt has ended: the reply is over, or goes on with another voice, or has failed."""
