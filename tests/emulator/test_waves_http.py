@@ -12,7 +12,7 @@ import pytest
 from clients import message
 
 from videosdk_plugins_smallestai.emulator import espeak, tone
-from videosdk_plugins_smallestai.emulator.voices import Speech
+from videosdk_plugins_smallestai.emulator.speech import Speech
 
 TTS, EVENTS = "/tts", "/tts/live"
 

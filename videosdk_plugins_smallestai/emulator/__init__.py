@@ -8,7 +8,8 @@ from .faults import Break, ChunkBytes, CloseAfter, Fault, Frames, Hangup, Mute, 
 from .records import Connection, SpeechRequest
 from .server import WavesEmulator
 from .settings import Live
-from .voices import VoiceUnavailable, tone
+from .speech import VoiceUnavailable
+from .voices import tone
 
 __all__ = [
     "Break",

@@ -9,7 +9,7 @@ import sys
 from typing import Literal
 
 from .server import WavesEmulator
-from .voices import VoiceUnavailable
+from .speech import VoiceUnavailable
 
 
 def main(arguments: list[str] | None = None) -> int:

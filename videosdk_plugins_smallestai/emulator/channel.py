@@ -15,7 +15,7 @@ from .delivery import SAMPLE_BYTES
 from .refusals import Refusal
 from .service import Job
 from .settings import Settings
-from .voices import Word
+from .speech import Word
 
 
 class Lane:

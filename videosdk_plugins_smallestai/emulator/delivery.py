@@ -12,7 +12,7 @@ from typing import Protocol
 from .faults import Break
 from .service import Job
 from .settings import Settings
-from .voices import Word
+from .speech import Word
 
 SAMPLE_BYTES = 2
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import catalogue
 from .orders import Order
-from .voices import Speech, VoiceUnavailable, Word
+from .speech import Speech, VoiceUnavailable, Word
 
 _LIBRARY_RATE = 22050
 _SYNCHRONOUS = 2

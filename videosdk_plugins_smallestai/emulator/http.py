@@ -18,7 +18,7 @@ from .orders import Order, check, is_id, unified_model
 from .refusals import Refusal
 from .service import Job, Service
 from .sockets import reset
-from .voices import Word
+from .speech import Word
 
 
 class BodySink:

@@ -19,7 +19,7 @@ from .orders import LIVE_RATE, Order, blocked_words
 from .records import Outcome
 from .refusals import Refusal, blocked
 from .service import Job
-from .voices import Word
+from .speech import Word
 
 _BOOLEANS = ("true", "false")
 _ACTIONS = ("reject", "flag")

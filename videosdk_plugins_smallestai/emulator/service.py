@@ -13,7 +13,8 @@ from .orders import Order, Reading
 from .records import Connection, Outcome, SpeechRequest, Transport
 from .refusals import Refusal
 from .settings import Settings
-from .voices import Speech, speak
+from .speech import Speech
+from .voices import speak
 
 
 class Pulse:

@@ -6,10 +6,11 @@ import asyncio
 import functools
 import hashlib
 import re
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from . import espeak
 from .orders import Order
+from .speech import Speech, Word
 
 Voice: TypeAlias = Literal["speech", "tone"]
 
@@ -22,35 +23,6 @@ _LOW = bytes(value | 1 for value in range(256))
 _HIGH = bytes((value % 40 - 20) & 0xFF for value in range(256))
 
 
-class VoiceUnavailable(RuntimeError):
-    """The voice needs something that is not installed, or does not work here."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of the text and when it is heard.
-
-    Attributes:
-        index: Its place among the text's words, 0-based.
-        text: The word, verbatim.
-        start: Seconds from the start of the request's audio.
-        end: Seconds from the start of the request's audio.
-    """
-
-    index: int
-    text: str
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class Speech:
-    """Mono, 16-bit little-endian PCM, and the words in it."""
-
-    audio: bytes = field(default=b"", repr=False)
-    words: tuple[Word, ...] = ()
-
-
 async def prepare(voice: Voice) -> None:
     """Load what a voice needs.
 
@@ -58,8 +30,6 @@ async def prepare(voice: Voice) -> None:
         VoiceUnavailable: If it is not installed.
     """
     if voice == "speech":
-        from . import espeak
-
         await asyncio.get_running_loop().run_in_executor(None, espeak.prepare)
 
 
@@ -67,8 +37,6 @@ async def speak(order: Order, voice: Voice) -> Speech:
     """Synthesize a request's speech at the rate it asks for."""
     if voice == "tone":
         return _tone_speech(order)
-    from . import espeak  # Only this voice needs the library.
-
     return await asyncio.get_running_loop().run_in_executor(None, espeak.speak, order)
 
 
