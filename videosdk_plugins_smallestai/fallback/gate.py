@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .. import framework
 
-if TYPE_CHECKING:
-    from .attempt import Attempt
+__all__ = ["Follower", "Gate", "QueueTrack", "WholeSamples", "done"]
 
-__all__ = ["Gate", "QueueTrack", "WholeSamples", "done"]
+
+class Follower(Protocol):
+    """Follows what goes out to the track."""
+
+    async def first_byte(self) -> None:
+        """The first byte is about to go out."""
+
+    def hear(self, size: int) -> None:
+        """So many bytes have gone out."""
 
 
 class WholeSamples:
@@ -40,7 +47,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.track: Any = None
-        self._attempt: Attempt | None = None
+        self._follower: Follower | None = None
         self._muted = False
         self._samples = WholeSamples()
         self._bytes = 0
@@ -50,9 +57,9 @@ class Gate:
         value = getattr(self.track, name)
         return _leave_alone if name in ("interrupt", "pause", "resume") else value
 
-    def open(self, attempt: Attempt) -> None:
-        """An attempt of the voice begins: it is told of what goes out."""
-        self._attempt = attempt
+    def open(self, follower: Follower) -> None:
+        """An attempt of the voice begins, which is told of what goes out."""
+        self._follower = follower
         self._muted = False
         self._samples = WholeSamples()
         self._bytes = 0
@@ -75,14 +82,14 @@ class Gate:
         """Add audio to the track, in whole samples."""
         async with self._order:
             pcm = self._samples.take(pcm)
-            if pcm and not self._muted and self._attempt is not None:
-                await self._attempt.first_byte()
+            if pcm and not self._muted and self._follower is not None:
+                await self._follower.first_byte()
             if not pcm or self._muted:
                 return
             self._bytes += len(pcm)
             await done(self.track.add_new_bytes(pcm))
-            if self._attempt is not None:
-                self._attempt.hear(len(pcm))
+            if self._follower is not None:
+                self._follower.hear(len(pcm))
 
 
 class QueueTrack(Gate):
