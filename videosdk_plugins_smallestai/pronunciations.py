@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
-from .text.sentences import Place, Scanner, is_speakable
+from .sentences import Place, Scanner, is_speakable
 
 __all__ = ["LONGEST", "Pronunciations"]
 

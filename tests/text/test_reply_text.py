@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from videosdk.agents import FlushMarker
 
+from videosdk_plugins_smallestai.sentences import Finish, finish
 from videosdk_plugins_smallestai.text.segmenter import ReplyText
-from videosdk_plugins_smallestai.text.sentences import Finish, finish
 from videosdk_plugins_smallestai.timing import Timing
 
 TIMING = Timing(sentence_idle=0.2, number_idle=1.0)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from listening import items
 
 from videosdk_plugins_smallestai.pronunciations import LONGEST, Pronunciations
+from videosdk_plugins_smallestai.sentences import is_speakable
 from videosdk_plugins_smallestai.text.cutting import MAX_SEGMENT, Segment, fitted
 from videosdk_plugins_smallestai.text.segmenter import ReplyText
-from videosdk_plugins_smallestai.text.sentences import is_speakable
 from videosdk_plugins_smallestai.timing import Timing
 from videosdk_plugins_smallestai.words.estimate import units
 

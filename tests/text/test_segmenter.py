@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from videosdk.agents import BasicSentenceChunker, FlushMarker
 from videosdk.agents.tokenize.patterns import ABBREVIATIONS_BY_LANG, STRONG_TERMINATORS
 
+from videosdk_plugins_smallestai.sentences import is_speakable
 from videosdk_plugins_smallestai.text.cutting import MAX_SEGMENT, split
 from videosdk_plugins_smallestai.text.segmenter import ReplyText, Segment
-from videosdk_plugins_smallestai.text.sentences import is_speakable
 from videosdk_plugins_smallestai.timing import Timing
 
 FLUSH = FlushMarker()

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from videosdk.agents import FlushMarker
 
 from videosdk_plugins_smallestai import SpeechTextFilter
+from videosdk_plugins_smallestai.sentences import is_speakable
 from videosdk_plugins_smallestai.testing import call
 from videosdk_plugins_smallestai.text.markdown import SpokenText
 from videosdk_plugins_smallestai.text.reasoning import Reasoning
-from videosdk_plugins_smallestai.text.sentences import is_speakable
 
 FILE = (Path(__file__).parent / "model_texts.txt").read_text(encoding="utf-8")
 TEXTS: dict[str, tuple[str, str]] = {

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videosdk_plugins_smallestai.playback.player import Player
-from videosdk_plugins_smallestai.playback.playhead import Playhead
 from videosdk_plugins_smallestai.playback.sinks import TrackSink
+from videosdk_plugins_smallestai.playhead import Playhead
 from videosdk_plugins_smallestai.timing import Timing
 from videosdk_plugins_smallestai.words.reply_words import EARLY_WORDS, ReplyWords
 

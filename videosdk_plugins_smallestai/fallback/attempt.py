@@ -10,7 +10,7 @@ from typing import Any
 from videosdk.agents import TTS
 
 from ..errors import SmallestAIError
-from ..playback.playhead import Playhead
+from ..playhead import Playhead
 from ..timing import Timing
 from .gate import Gate
 from .patience import Patience

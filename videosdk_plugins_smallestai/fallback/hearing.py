@@ -7,7 +7,7 @@ from typing import Any
 
 from videosdk.agents import TTS
 
-from ..playback.playhead import Playhead
+from ..playhead import Playhead
 from .attempt import Attempt, Reply
 
 __all__ = ["Hearing"]

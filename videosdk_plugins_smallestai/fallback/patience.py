@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..playback.playhead import Playhead
+from ..playhead import Playhead
 from ..timing import Timing
 
 __all__ = ["Patience"]

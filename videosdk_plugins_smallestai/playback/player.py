@@ -9,8 +9,8 @@ from typing import Protocol
 from ..cancellation import run_callback
 from ..framework import SAMPLE_WIDTH
 from ..log import Log
+from ..playhead import Playhead
 from ..resampler import Resampler
-from .playhead import Playhead
 from .sinks import Sink
 
 __all__ = ["Follower", "Player"]

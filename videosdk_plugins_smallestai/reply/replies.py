@@ -7,8 +7,8 @@ import math
 from collections.abc import AsyncGenerator
 
 from ..errors import APITimeoutError
-from ..playback.playhead import Playhead
 from ..playback.sinks import QueueSink
+from ..playhead import Playhead
 from .driver import ReplyDriver
 
 __all__ = ["Replies"]

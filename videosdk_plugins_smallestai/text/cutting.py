@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 from videosdk.agents import FlushMarker
 
 from ..pronunciations import Pronunciations
-from .sentences import (
+from ..sentences import (
     WIDE_CLAUSE,
     Finish,
     Place,

@@ -13,9 +13,9 @@ from contextlib import aclosing
 from videosdk.agents import FlushMarker, segment_text
 
 from ..pronunciations import Pronunciations
+from ..sentences import Finish, is_speakable
 from ..timing import Timing
 from .cutting import ItemCutter, Segment, StreamCutter, fitted, split
-from .sentences import Finish, is_speakable
 
 __all__ = ["ReplyText", "Segment"]
 

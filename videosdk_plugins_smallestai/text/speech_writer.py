@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .sentences import OTHER_CLAUSE, SPACED_CLAUSE, SPACED_SENTENCE, WIDE_CLAUSE, WIDE_SENTENCE, ends_sentence
+from ..sentences import OTHER_CLAUSE, SPACED_CLAUSE, SPACED_SENTENCE, WIDE_CLAUSE, WIDE_SENTENCE, ends_sentence
 
 __all__ = ["SpeechWriter"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..log import Log
-from ..playback.playhead import Playhead
+from ..playhead import Playhead
 from ..timing import Timing
 from .listening import TrackTime
 from .timeline import PlacedWord, Timeline

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..text.sentences import OTHER_CLAUSE, SPACED_CLAUSE, SPACED_SENTENCE, WIDE_CLAUSE, WIDE_SENTENCE, joins
+from ..sentences import OTHER_CLAUSE, SPACED_CLAUSE, SPACED_SENTENCE, WIDE_CLAUSE, WIDE_SENTENCE, joins
 
 __all__ = ["Unit", "key_of", "units", "weight"]
 

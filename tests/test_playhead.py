@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videosdk_plugins_smallestai.playback.playhead import Playhead
+from videosdk_plugins_smallestai.playhead import Playhead
 
 
 class Clock:
