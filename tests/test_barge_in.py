@@ -187,8 +187,49 @@ async def test_aclose_in_mid_reply_ends_it_and_leaves_the_track_alone(stage: Mak
         await s.tts.aclose()
         assert len(s.track.heard) == heard
         assert s.track.interrupted == 0
+        opened = len(s.waves.connections)
         await s.tts.synthesize("It can be used again.")
         assert_same(bytes(s.track.heard[heard:]).rstrip(b"\0"), tone("It can be used again."))
+        assert len(s.waves.connections) > opened or not s.tts.enable_streaming
+
+
+async def test_aclose_lets_the_frameworks_callback_go(stage: MakeStage) -> None:
+    """As the framework's own `TTS.aclose` does, which it calls."""
+
+    async def first_audio() -> None:
+        nonlocal called
+        called += 1
+
+    called = 0
+    async with stage() as s:
+        s.tts.on_first_audio_byte(first_audio)
+        await s.tts.aclose()
+        await s.tts.synthesize("Nobody waits for this.")
+        assert called == 0
+
+
+@in_virtual_time
+async def test_pause_and_resume_reach_the_track_and_one_that_cannot_pause_is_interrupted(stage: MakeStage) -> None:
+    async def pause() -> None:
+        told.append("pause")
+
+    async def resume() -> None:
+        told.append("resume")
+
+    told: list[str] = []
+    async with stage() as s:
+        speaking = await begin(s)
+        s.track.pause, s.track.resume = pause, resume  # type: ignore[attr-defined]
+        await s.tts.pause()
+        await s.tts.resume()
+        await speaking
+        assert told == ["pause", "resume"]
+        assert s.track.interrupted == 0
+        del s.track.pause, s.track.resume  # type: ignore[attr-defined]
+        speaking = await begin(s)
+        await s.tts.pause()
+        await speaking
+        assert s.track.interrupted == 1
 
 
 @every_route

@@ -134,6 +134,27 @@ async def test_a_connection_that_grows_old_in_a_reply_serves_it_to_its_end(stage
         assert s.errors == []
 
 
+@every_websocket
+@in_virtual_time
+async def test_a_connection_that_has_grown_old_is_replaced_before_the_next_reply(
+    stage: MakeStage, route: str
+) -> None:
+    async with stage(ROUTES[route] | {"max_connection_age_sec": 50.0}, complete=0.0) as s:
+        await s.tts.prewarm()
+        await asyncio.sleep(55.0)
+        [first, *others] = s.waves.connections
+        if route == "live":  # it remembers the conversation
+            assert first.closed is None
+        else:
+            assert first.client_closed
+            assert others
+        ready = len(s.waves.connections)
+        await s.tts.synthesize("Hello there.")
+        [request] = s.waves.requests
+        assert request.connection in range(ready)
+        assert s.errors == []
+
+
 @in_virtual_time
 async def test_a_reply_is_one_line_at_debug_and_none_above(
     stage: MakeStage, caplog: pytest.LogCaptureFixture
