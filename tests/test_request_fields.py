@@ -13,6 +13,7 @@ from staging import MakeStage
 from virtual_sockets import in_virtual_time
 
 from videosdk_plugins_smallestai import SmallestAITTS
+from videosdk_plugins_smallestai.emulator.catalogue import PRONUNCIATION_DICTS
 
 UNIFIED = {"api_key": "sk_test", "model": "lightning_v3.1"}
 
@@ -61,6 +62,33 @@ async def test_a_mistake_in_a_call_is_told_before_any_text_is_taken(field: dict[
         await tts.synthesize(source, **field)
     assert [item async for item in source] == ["Not taken."]
     await tts.aclose()
+
+
+DICTIONARY = next(iter(PRONUNCIATION_DICTS))
+
+OF_A_CALL: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"number_pronunciation_language": "hi"}, {"number_pronunciation_language": "hi"}),
+    ({"math_notation": True}, {"math_notation": True}),
+    ({"content_filter": "flag"}, {"content_filter": {"enabled": True, "action": "flag"}}),
+    ({"pronunciation_dicts": [DICTIONARY]}, {"pronunciation_dicts": [DICTIONARY]}),
+    ({"word_timestamps": True}, {"word_timestamps": True}),
+    ({"max_buffer_delay_ms": 70}, {"max_buffer_delay_ms": 70}),
+]
+"""What is given for one call, and what the request then has."""
+
+
+@pytest.mark.parametrize(("given", "sent"), OF_A_CALL, ids=lambda fields: next(iter(fields)))
+@in_virtual_time
+async def test_a_field_that_is_given_for_one_call_is_sent_with_that_one(
+    stage: MakeStage, given: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    [name] = sent
+    async with stage({"model": "lightning_v3.1"}) as s:
+        await s.tts.synthesize("This is one.", **given)
+        await s.tts.synthesize("This is another.")
+        first, second = (request.body for request in s.waves.requests)
+        assert first[name] == sent[name]
+        assert second.get(name) != sent[name]
 
 
 @pytest.mark.parametrize("key", [5, b"sk_test"])
