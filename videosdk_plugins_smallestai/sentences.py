@@ -51,7 +51,7 @@ _WORD_TAIL = 16
 
 # Followed by a name or a number, never by the next sentence.
 _TITLES_TABLE = (
-    "Mr Mrs Ms Dr Prof Capt Lt Sgt Gen Col Rev Hon Gov Sen Maj St Mt Fr Vol pp vs cf Fig fig approx e.g i.e "
+    "Mr Mrs Ms Dr Prof Capt Lt Sgt Gen Col Rev Hon Gov Sen Maj St Mt Fr Vol vol pp vs cf Fig fig approx e.g i.e "
     "Smt Shri Adv Govt Pvt Apt Ext ext Tel tel Rs rs रु रू રૂ ரூ రూ ರೂ രൂ "
     "Hr Nr bzw ggf inkl z.B u.a d.h ca Mme Mlle Pr Ste p.ex c.-à-d av J.-C Sra Srta Dra Ud Uds p.ej "
     "Sig Sigra Dott sig dott डॉ डा श्री श्रीमती कु प्रो पं ড শ্রী ડૉ શ્રી પ્રો"

@@ -134,6 +134,7 @@ def only_unspeakable_is_missing(found: list[Segment], text: str) -> bool:
         "**2.** Second of all.",
         "It costs Rs. 500 only.",
         "Smt. Rao of Rao Pvt. Ltd. is on Tel. 555 ext. 7.",
+        "See vol. 3 of it, and Vol. 4.",
         "डॉ. शर्मा आए।",
         "इसकी कीमत रु. 500 है।",
         "விலை ரூ. 500 மட்டும்.",
