@@ -277,7 +277,11 @@ class Attempt:
         return self.reply.tape.text(self._reader.start, self._reader.index)
 
     def _asked_again(self) -> int:
-        """The first of its items that it may have been speaking, if it asks for more when it has spoken."""
+        """The first of its items that it may not have spoken, if it is one that asks for more when it has spoken.
+
+        Audio then comes between two items that it gets. The longest run of items without audio between them tells
+        how many it takes ahead: so many before the newest run may be unspoken too. 0 for other voices.
+        """
         if self._concurrent or not self._given:
             return 0
         begins = [0, *(i for i, (a, b) in enumerate(pairwise(self._given), 1) if b > a)]

@@ -19,8 +19,9 @@ __all__ = ["Outlet"]
 class Outlet:
     """Where the audio of one voice goes: through its gate to the track or, of some streams, into a queue.
 
-    A voice with the framework's own `stream_synthesize` speaks its streams too into its one audio track, and loses
-    its errors there. Such a one is given a queue in the place of the track, and speaks one text at a time.
+    A voice that inherits the framework's `stream_synthesize` speaks its streams too into its one audio track, and
+    their errors are lost. For a stream such a voice is given a queue in the place of the track; so it speaks one
+    text at a time.
 
     Args:
         voice: The voice.
@@ -28,7 +29,7 @@ class Outlet:
 
     Attributes:
         gate: Stands between the voice and the track.
-        attempt: What such a voice speaks now; ``None``: nothing, or it is another kind of voice.
+        attempt: What such a voice speaks now. ``None`` while it speaks nothing, and always for other voices.
     """
 
     def __init__(self, voice: TTS, gate: Gate) -> None:

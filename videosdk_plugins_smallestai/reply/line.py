@@ -1,4 +1,6 @@
-"""What a reply knows of its transport: whether it is open, how the route serves requests, whether it is alive."""
+"""The line to the service, as the reply machine knows it: whether it is open, how the route serves requests, and
+whether it is alive. The machine never sees the transport itself.
+"""
 
 from __future__ import annotations
 

@@ -53,8 +53,10 @@ class Facts:
         asked_again: Whether it has been asked for again since its last new sample.
         several: Whether it is more than one fragment, or nobody knows which one.
         told: Whether the server has said `complete` for one of several.
-        prompt: Whether the server says `complete`, so that it can be waited for.
-        mixes: Whether the server may send audio of the next segment before the end of this one.
+        prompt: Whether a `complete` for it is still to come, on a server that says so of each: it is waited for.
+            (`Habits.prompt` is about the connection's newest one.)
+        mixes: Whether audio of the next segment may come before the end of this one: on connections of their own,
+            or where the server was seen to interleave (`Habits.mixes`).
         next_waits: Whether audio of the next segment is here.
         asked: Whether a next segment has been asked for.
         awaits_text: Whether the text of a next segment may come.

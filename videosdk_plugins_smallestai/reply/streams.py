@@ -230,7 +230,9 @@ class Stream:
         self.accepted = True
 
     def hear(self, audio: Sequence[Any], server_id: str | None, now: float) -> Sequence[Any]:
-        """Take audio. Returns what of it is new."""
+        """Take audio. Returns what of it is new: after a break the text is spoken again from the anchor, and what
+        is on the tape already is left out.
+        """
         self.begins_something = self.audio_at is None
         if self.audio_at is not None:
             self.longest_pause = max(self.longest_pause, now - max(self.audio_at, self.sent_at))

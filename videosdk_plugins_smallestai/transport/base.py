@@ -46,7 +46,7 @@ class Traits:
 
     Attributes:
         joined: All segments are fragments of one stream (a continuation's context). Their audio comes in the order
-            sent; whose it is, the frames do not say.
+            sent; whose it is, the frames may not say (``reply/continuation.py``).
         ends_told: Each request's end is told, and no silence is taken for it (HTTP, Lightning v4).
         shared: Requests share one connection, so that one of them cannot be dropped without the others.
     """

@@ -44,7 +44,7 @@ class WireKeeper(ABC, Generic[W]):
         self._timing = timing
         self._path = ""  # of the newest reply
         self._idle: W | None = None
-        self._lent: dict[W, bool] = {}  # to whether the next reply can have it
+        self._lent: dict[W, bool] = {}  # to whether the next reply can have it, so that no other need be opened
         self._opening: dict[asyncio.Task[W], str] = {}
         self._claimed: set[asyncio.Task[W]] = set()  # of them, those whose connection a reply waits for
         self._serving: dict[asyncio.Task[None], W] = {}
