@@ -1121,6 +1121,56 @@ async def test_words_that_a_voice_tells_are_those_of_the_reply_that_is_heard(by:
         assert [text for text in told if not text.startswith("This")][-1] == replies[1]
 
 
+@in_virtual_time
+async def test_a_reply_that_begins_as_the_interrupted_one_did_has_all_its_words() -> None:
+    text = "Sure, let me check that for you. It takes a moment."
+    async with servers({}) as (waves,), a_call(ours(waves, word_timestamps=True), Foreign()) as call:
+        await call.synthesize(text)
+        await call.tells(2)
+        await call.tts.interrupt()
+        call.words.clear()
+        await call.synthesize(text)
+        await asyncio.sleep(20)
+        assert [event["cumulative_text"] for event in call.words] == growing(text)
+
+
+@in_virtual_time
+async def test_a_pause_is_one_though_a_voice_that_does_not_speak_fails_in_it() -> None:
+    class Unready(Foreign):
+        async def pause(self) -> None:
+            raise RuntimeError("not connected")
+
+        resume = pause
+
+    async with a_call(voice := Foreign(), Unready(), last := Foreign()) as call:
+        await call.tts.pause()
+        await call.tts.resume()
+        assert call.track.calls == voice.calls == last.calls == ["pause", "resume"]
+
+
+@in_virtual_time
+async def test_a_first_audio_callback_that_cancels_itself_is_no_failure_of_the_voice() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    async with a_call(Foreign(), second := Foreign()) as call:
+        call.tts.on_first_audio_byte(cancelled)
+        await call.tts.synthesize(PARTS[0])
+        assert call.track.speech == tone(PARTS[0])
+        assert (second.asked, call.errors) == (0, [])
+
+
+@in_virtual_time
+async def test_a_stream_yields_no_chunk_without_a_sample() -> None:
+    class Odd(Foreign):
+        async def stream_synthesize(self, text: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+            yield b"\1"
+            yield b"\2\3\4"
+
+    async with a_call(Odd(), Foreign()) as call:
+        assert [pcm async for pcm in call.tts.stream_synthesize(items(PARTS))] == [b"\1\2\3\4"]
+
+
 @NEXT
 @in_virtual_time
 async def test_words_that_a_voice_tells_of_an_earlier_reply_wait_for_the_end_of_a_pause(by: str) -> None:
