@@ -1161,6 +1161,26 @@ async def test_a_first_audio_callback_that_cancels_itself_is_no_failure_of_the_v
 
 
 @in_virtual_time
+async def test_a_stream_may_be_an_iterator_that_is_no_generator() -> None:
+    class Chunks(AsyncIterator[bytes]):
+        left = 3
+
+        async def __anext__(self) -> bytes:
+            if not self.left:
+                raise StopAsyncIteration
+            self.left -= 1
+            return b"\1\2"
+
+    class Plain(Foreign):
+        def stream_synthesize(self, text: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+            return Chunks()
+
+    async with a_call(Plain(), second := Foreign()) as call:
+        assert [pcm async for pcm in call.tts.stream_synthesize(items(PARTS))] == [b"\1\2"] * 3
+        assert second.asked == 0
+
+
+@in_virtual_time
 async def test_a_stream_yields_no_chunk_without_a_sample() -> None:
     class Odd(Foreign):
         async def stream_synthesize(self, text: Any, **kwargs: Any) -> AsyncIterator[bytes]:
