@@ -793,6 +793,25 @@ async def test_a_voice_that_emits_an_error_of_the_text_is_not_blamed() -> None:
         assert call.errors == []
 
 
+@in_virtual_time
+async def test_an_error_that_is_its_own_cause_ends_the_attempt_like_others() -> None:
+    class Odd(Foreign):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            try:
+                await super().synthesize(text)
+            except LookupError:
+                error = RuntimeError("out of order")
+                raise error from error
+
+    async def text() -> AsyncIterator[str]:
+        yield PARTS[0]
+        raise LookupError("the language model failed")
+
+    async with a_call(Odd(), Foreign()) as call:
+        with pytest.raises(LookupError):
+            await call.synthesize(text())
+
+
 @pytest.mark.parametrize("text", ["", "   ", items([]), items([FlushMarker()])], ids=["", "blank", "none", "flush"])
 @in_virtual_time
 async def test_nothing_to_say_is_no_failure(text: Any) -> None:

@@ -316,6 +316,8 @@ async def _ignore() -> None:
 
 def _stems_from(error: BaseException | None, origin: BaseException | None) -> bool:
     """Whether an error is that one, or was raised for it."""
-    while error is not None and error is not origin:
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:  # `raise error from error` makes a ring
+        chain.append(error)
         error = error.__cause__ or error.__context__
-    return error is not None
+    return origin in chain
