@@ -793,6 +793,25 @@ async def test_a_voice_that_emits_an_error_of_the_text_is_not_blamed() -> None:
         assert call.errors == []
 
 
+@in_virtual_time
+async def test_an_error_that_is_its_own_cause_ends_the_attempt_like_others() -> None:
+    class Odd(Foreign):
+        async def synthesize(self, text: Any, voice_id: str | None = None, **kwargs: Any) -> None:
+            try:
+                await super().synthesize(text)
+            except LookupError:
+                error = RuntimeError("out of order")
+                raise error from error
+
+    async def text() -> AsyncIterator[str]:
+        yield PARTS[0]
+        raise LookupError("the language model failed")
+
+    async with a_call(Odd(), Foreign()) as call:
+        with pytest.raises(LookupError):
+            await call.synthesize(text())
+
+
 @pytest.mark.parametrize("text", ["", "   ", items([]), items([FlushMarker()])], ids=["", "blank", "none", "flush"])
 @in_virtual_time
 async def test_nothing_to_say_is_no_failure(text: Any) -> None:
@@ -1119,6 +1138,76 @@ async def test_words_that_a_voice_tells_are_those_of_the_reply_that_is_heard(by:
         assert [text for text in told if text.startswith("This")] == growing(replies[0])
         assert sorted(event["word"] for event in call.words) == sorted(" ".join(PARTS).split())
         assert [text for text in told if not text.startswith("This")][-1] == replies[1]
+
+
+@in_virtual_time
+async def test_a_reply_that_begins_as_the_interrupted_one_did_has_all_its_words() -> None:
+    text = "Sure, let me check that for you. It takes a moment."
+    async with servers({}) as (waves,), a_call(ours(waves, word_timestamps=True), Foreign()) as call:
+        await call.synthesize(text)
+        await call.tells(2)
+        await call.tts.interrupt()
+        call.words.clear()
+        await call.synthesize(text)
+        await asyncio.sleep(20)
+        assert [event["cumulative_text"] for event in call.words] == growing(text)
+
+
+@in_virtual_time
+async def test_a_pause_is_one_though_a_voice_that_does_not_speak_fails_in_it() -> None:
+    class Unready(Foreign):
+        async def pause(self) -> None:
+            raise RuntimeError("not connected")
+
+        resume = pause
+
+    async with a_call(voice := Foreign(), Unready(), last := Foreign()) as call:
+        await call.tts.pause()
+        await call.tts.resume()
+        assert call.track.calls == voice.calls == last.calls == ["pause", "resume"]
+
+
+@in_virtual_time
+async def test_a_first_audio_callback_that_cancels_itself_is_no_failure_of_the_voice() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    async with a_call(Foreign(), second := Foreign()) as call:
+        call.tts.on_first_audio_byte(cancelled)
+        await call.tts.synthesize(PARTS[0])
+        assert call.track.speech == tone(PARTS[0])
+        assert (second.asked, call.errors) == (0, [])
+
+
+@in_virtual_time
+async def test_a_stream_may_be_an_iterator_that_is_no_generator() -> None:
+    class Chunks(AsyncIterator[bytes]):
+        left = 3
+
+        async def __anext__(self) -> bytes:
+            if not self.left:
+                raise StopAsyncIteration
+            self.left -= 1
+            return b"\1\2"
+
+    class Plain(Foreign):
+        def stream_synthesize(self, text: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+            return Chunks()
+
+    async with a_call(Plain(), second := Foreign()) as call:
+        assert [pcm async for pcm in call.tts.stream_synthesize(items(PARTS))] == [b"\1\2"] * 3
+        assert second.asked == 0
+
+
+@in_virtual_time
+async def test_a_stream_yields_no_chunk_without_a_sample() -> None:
+    class Odd(Foreign):
+        async def stream_synthesize(self, text: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+            yield b"\1"
+            yield b"\2\3\4"
+
+    async with a_call(Odd(), Foreign()) as call:
+        assert [pcm async for pcm in call.tts.stream_synthesize(items(PARTS))] == [b"\1\2\3\4"]
 
 
 @NEXT

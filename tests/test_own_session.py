@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aiohttp
 import pytest
 from listening import assert_same
 from routes import ROUTES, every_route
 from staging import MakeStage
+from virtual_sockets import in_virtual_time
 
-from videosdk_plugins_smallestai import APIConnectionError, AuthenticationError
+from videosdk_plugins_smallestai import APIConnectionError, AuthenticationError, SmallestAITTS
 from videosdk_plugins_smallestai.emulator import Refuse, tone
 
 
@@ -59,3 +62,18 @@ async def test_a_session_that_cannot_be_used_is_a_typed_error(stage: MakeStage, 
         with pytest.raises(APIConnectionError):
             await s.tts.synthesize("Hello there.")
         assert len(s.errors) == 1
+
+
+@in_virtual_time
+async def test_an_exception_of_the_callers_session_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise KeyError("broken")
+
+    monkeypatch.setattr(aiohttp.ClientSession, "ws_connect", broken)
+    async with aiohttp.ClientSession() as session:
+        tts = SmallestAITTS(api_key="sk_test", http_session=session)
+        await tts.prewarm()
+        await tts.aclose()
+    assert sum("opening a connection failed" in record.getMessage() for record in caplog.records) == 1

@@ -52,20 +52,23 @@ _WORD_TAIL = 16
 # Followed by a name or a number, never by the next sentence.
 _TITLES_TABLE = (
     "Mr Mrs Ms Dr Prof Capt Lt Sgt Gen Col Rev Hon Gov Sen Maj St Mt Fr Vol vol pp vs cf Fig fig approx e.g i.e "
-    "Smt Shri Adv Govt Pvt Apt Ext ext Tel tel Rs rs रु रू રૂ ரூ రూ ರೂ രൂ "
+    "Smt Shri Adv Govt Pvt Apt Ext ext Tel tel "
     "Hr Nr bzw ggf inkl z.B u.a d.h ca Mme Mlle Pr Ste p.ex c.-à-d av J.-C Sra Srta Dra Ud Uds p.ej "
     "Sig Sigra Dott sig dott डॉ डा श्री श्रीमती कु प्रो पं ড শ্রী ડૉ શ્રી પ્રો"
 )
+_RUPEES = ("Rs", "rs", "रु", "रू", "રૂ", "ரூ", "రూ", "ರೂ", "രൂ")  # titles, unless a number stands before them
 # Followed by either: the dot alone does not tell.
 _OTHERS_TABLE = (
     "Jr Sr Inc Ltd Co Corp etc al No Ph usw ecc Ave Blvd Rd Dept Jan Feb Aug Sept Oct Nov Dec "
     "Ph.D B.Sc M.Sc B.Tech M.Tech LL.B LL.M Ed.D"
 )
-_TITLES = frozenset(_TITLES_TABLE.split())
+_TITLES = frozenset((*_TITLES_TABLE.split(), *_RUPEES))
 _ABBREVIATIONS = _TITLES | frozenset(_OTHERS_TABLE.split())
 _ANY_CASE = frozenset({"mr", "mrs", "ms", "dr", "prof"})
 _DOTS = frozenset(".．")
+_AMOUNT = re.compile(rf"\d\s?(?:{'|'.join(_RUPEES)})\.\W*\Z")  # `500 Rs.`
 _COLONS = frozenset(":：")
+_SCHEMES = frozenset({"http", "https"})
 _GOES_ON = re.compile(r"[\d@/.]")  # in a word before a dot: `3.50`, `support@smallest.ai`, `www.x.com`
 _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")  # a.m, U.S.A
 
@@ -187,7 +190,9 @@ def _is_abbreviation(word: str) -> bool:
 def ends_sentence(text: str) -> bool:
     """Whether the last thing in `text` is a mark, with or without closers, and not the dot of a title."""
     word, mark = _last_word_and_mark(text)
-    return bool(mark) and not (mark == "." and (word in _TITLES or word.casefold() in _ANY_CASE))
+    if mark != ".":
+        return bool(mark)
+    return bool(_AMOUNT.search(text)) or not (word in _TITLES or word.casefold() in _ANY_CASE)
 
 
 def ends_whole_sentence(text: str) -> bool:
@@ -199,7 +204,7 @@ def ends_whole_sentence(text: str) -> bool:
 def finish(text: str) -> Finish:
     """Whether a sentence ends where `text` ends, as far as that can be told without what follows."""
     word, mark = _last_word_and_mark(text)
-    if mark in _COLONS and not word[-1:].isdigit():
+    if mark in _COLONS and not word[-1:].isdigit() and word.lower() not in _SCHEMES:
         return Finish.PERHAPS
     if mark not in _SENTENCE:
         return Finish.NO

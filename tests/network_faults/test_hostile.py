@@ -327,7 +327,8 @@ RAW: dict[str, bytes] = {
     "bad gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
     "a header of 1 MB": b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1_000_000 + b"\r\n\r\n",
     "a bad charset": b"HTTP/1.1 500 No\r\nContent-Type: text/x; charset=klingon\r\nContent-Length: 1\r\n\r\n\xff",
-    "odd headers": b"HTTP/1.1 429 No\r\nRetry-After: \xff\xfe\r\nX-Request-Id: \xe2\r\nContent-Length: 0\r\n\r\n",
+    "odd headers": b"HTTP/1.1 429 No\r\nRetry-After: \xff\xfe\r\nX-Request-Id: \xe2\r\nX-Session-Id: \xe2\r\n"
+    b"Content-Length: 0\r\n\r\n",
     "switching for nothing": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     "a wrong accept": UPGRADE.format("bm9wZQ==").encode(),
 }  # fmt: skip
@@ -347,6 +348,7 @@ async def test_an_answer_that_is_no_http_is_an_error(stage: MakeStage, route: st
         async with server, stage(plugin) as s:
             error = await reply(s)
             assert isinstance(error, SmallestAIError), name
+            assert str(error).encode(), "it can be written to any log"
             assert not isinstance(error, InvalidRequestError), f"{name} is no fault of the request"
             assert not s.track.heard or name in ("a long length", "bad chunks"), name
 

@@ -76,8 +76,12 @@ def test_a_finished_sentence_is_heard_before_the_model_comes_back_from_a_tool_ca
         ),
         (("我来查一下：", 5.0, "好"), [(1.0, "我来查一下："), (5.0, "好")]),
         (("At", " 10", ":", 5.0, "30"), [(5.0, "At 10:30")]),
+        (("See", " https", ":", 5.0, "//x.com"), [(5.0, "See https://x.com")]),
+        (("It", " is", " 500", " Rs.", 5.0, " Ok"), [(1.0, "It is 500 Rs."), (5.0, " Ok")]),
+        (("कुल 500 रु.", 5.0, "ठीक"), [(0.0, "कुल 500 रु."), (5.0, " ठीक")]),
         # Not finished: waits however long it takes.
         (("I", " met", " Dr.", 5.0, " Smith", "."), [(5.0, "I met Dr. Smith.")]),
+        (("It", " is", " Rs.", 5.0, " 500", "."), [(5.0, "It is Rs. 500.")]),
         (("Let", " me", " check", 5.0, " that"), [(5.0, "Let me check that")]),
         (("One", " moment", ",", 5.0, " please"), [(5.0, "One moment, please")]),
         (("1.", 5.0, " Wash"), [(5.0, "1. Wash")]),
@@ -117,7 +121,7 @@ def test_an_item_that_is_one_request_waits_for_nothing() -> None:
         (text, Finish.PERHAPS)
         for text in ("3.", "३.", "Room 5.", "the U.S.", "etc.", "vitamin C.", "a@b.ai.", "3．", "So:")
     ]
-    + [(text, Finish.NO) for text in ("", "Yes", "Yes,", "Dr.", "e.g.", "10:", "डॉ.")],
+    + [(text, Finish.NO) for text in ("", "Yes", "Yes,", "Dr.", "e.g.", "10:", "डॉ.", "Rs.", "http:")],
 )
 def test_what_counts_as_finished(text: str, expected: Finish) -> None:
     assert finish(text) is expected

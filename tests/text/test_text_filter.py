@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from agent_session import SilentAgent, in_virtual_call
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from videosdk.agents import FlushMarker
 
@@ -225,7 +225,7 @@ MARKS = [
     "</b>", "<br>", "</td>", "<!--", "-->", "<a@b.c>", "&", "&amp;", "&#39;", ";", "😊", "👍🏽", "❤️", "1️⃣", "\u200d",
     "\ufe0f", "\u20e3", "ℹ️", "ℹ", "【", "†", "】", ".", ",", "word", "Hello", "हिन्दी", "中文", "。", "5", "a", "h",
     "w", "http", "{", "}", "'", '"', "@", "x", "^", "\ud800", "\x00", "\u00a0", " ", "\n", "\n\n", "\t", "\r\n",
-    " The end. ",
+    " The end. ", "<b", " class=", "<details open", "</think>", "```\n",
 ]  # fmt: skip
 marked = st.lists(st.sampled_from(MARKS), max_size=30).map("".join)
 anything = st.text(st.characters(), max_size=60)
@@ -234,6 +234,8 @@ LONGEST_HELD = 3500
 
 
 @given(marked | anything, st.lists(st.integers(1, 7), min_size=1, max_size=4))
+@example("<b\n\n> ", [1])
+@example("<b class=x\n> ", [1])
 def test_any_text_in_any_division(text: str, sizes: list[int]) -> None:
     assert spoken(divided(text, sizes)) == spoken([text]) == spoken(text)
 
@@ -252,6 +254,11 @@ def test_little_is_held_back_of_a_long_text(piece: str) -> None:
     for _ in range(200):
         text.feed(piece * 20)
     assert len(text.finish()) <= LONGEST_HELD
+
+
+def test_what_is_less_than_something_holds_nothing_back() -> None:
+    text = "If a <b and the rest of it goes on"
+    assert "".join(map(SpokenText().feed, text)) == text
 
 
 @pytest.mark.parametrize("mark", ["**", "*", "__", "~~", "`", "[", "![", "<b ", "$", "> ", "- ", "# ", "1. "])

@@ -61,8 +61,12 @@ class Hearing:
         return [attempt.voice for attempt in attempts if attempt.heard or attempt.running]
 
     def whose(self, index: int, event: dict[str, Any]) -> Attempt | None:
-        """Whose word a voice tells: that of the first attempt with whose text it goes on, else of its last."""
-        going_on = (attempt for attempt in self._attempts(index) if attempt.goes_on_with(event))
+        """Whose word a voice tells: that of the first attempt with whose text it goes on, else of its last.
+
+        After a barge-in the next reply may begin as the stopped one did: the word is then of the next.
+        """
+        attempts = sorted(self._attempts(index), key=lambda attempt: attempt.reply.stopped)
+        going_on = (attempt for attempt in attempts if attempt.goes_on_with(event))
         return next(going_on, self.last(index))
 
     def last(self, index: int) -> Attempt | None:

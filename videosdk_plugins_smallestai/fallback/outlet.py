@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from videosdk.agents import TTS
@@ -69,9 +69,13 @@ class Outlet:
             BaseException: What it has failed with.
         """
         if not self._one_at_a_time:
-            async with aclosing(self._voice.stream_synthesize(attempt.text, **overrides)) as audio:
+            audio = self._voice.stream_synthesize(attempt.text, **overrides)
+            try:
                 async for pcm in audio:
                     yield pcm
+            finally:
+                if hasattr(audio, "aclose"):  # an iterator that is no generator has none
+                    await audio.aclose()
             return
         queue = QueueTrack(self.gate.track)
         speaking = asyncio.ensure_future(self._speak_into(queue, attempt, overrides))

@@ -12,6 +12,7 @@ from videosdk.agents import TTS, FlushMarker
 from videosdk.agents.event_bus import global_event_emitter
 
 from .. import framework
+from ..cancellation import run_callback
 from ..errors import SmallestAIError
 from ..text.read_ahead import ReadAhead
 from .attempt import Attempt, Reply
@@ -57,8 +58,8 @@ class FallbackTTS(Voices):
     async def pause(self) -> None:
         """Pause what is heard, words included. Whichever voice begins meanwhile is paused too."""
         self._hearing.pause()
-        for voice in self.providers:
-            await voice.pause()
+        results = await asyncio.gather(*(voice.pause() for voice in self.providers), return_exceptions=True)
+        self._log_failures("pausing", self.providers, results)
         if hasattr(self.audio_track, "pause"):
             await done(self.audio_track.pause())
 
@@ -66,8 +67,8 @@ class FallbackTTS(Voices):
         """Go on after `pause`."""
         if hasattr(self.audio_track, "resume"):
             await done(self.audio_track.resume())
-        for voice in self.providers:
-            await voice.resume()
+        results = await asyncio.gather(*(voice.resume() for voice in self.providers), return_exceptions=True)
+        self._log_failures("resuming", self.providers, results)
         self._hearing.resume()
 
     async def interrupt(self) -> None:
@@ -164,9 +165,10 @@ class FallbackTTS(Voices):
                         async for pcm in audio:
                             if reply.stopped:
                                 break
-                            await attempt.first_byte()
-                            yield samples.take(pcm)
-                            attempt.hear(len(pcm))
+                            if whole := samples.take(pcm):
+                                await attempt.first_byte()
+                                yield whole
+                                attempt.hear(len(whole))
                 except Exception as error:
                     raised = error
                 await self._end(reply, attempt, raised, emits=False)
@@ -265,10 +267,8 @@ class FallbackTTS(Voices):
         if self._first_audio_callback is None or self._first_audio_sent:
             return
         self._first_audio_sent = True
-        try:
-            await self._first_audio_callback()
-        except Exception:
-            log.exception("the first-audio callback failed; the audio is played all the same")
+        failed = "the first-audio callback failed; the audio is played all the same"
+        await run_callback(self._first_audio_callback, log, failed)
 
     def _setup_event_listeners(self) -> None:
         for index, voice in enumerate(self.providers):
@@ -316,6 +316,8 @@ async def _ignore() -> None:
 
 def _stems_from(error: BaseException | None, origin: BaseException | None) -> bool:
     """Whether an error is that one, or was raised for it."""
-    while error is not None and error is not origin:
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:  # `raise error from error` makes a ring
+        chain.append(error)
         error = error.__cause__ or error.__context__
-    return error is not None
+    return origin in chain

@@ -202,7 +202,7 @@ _CODES: dict[str, type[SmallestAIError]] = {
     "bad_frame": ServerError,  # not for good by the vendor: the turn is sent again
     "bad_user_audio": InvalidRequestError,
 }
-"""What the codes of Lightning v4's session mean."""
+"""What the codes mean that Lightning v4's session tells. They outrank a status, on whatever route they come."""
 
 _ADVICE_ON_CODES = {
     "model_access_denied": "Lightning v4 is a beta, and gated: it must be enabled for the account. Ask Smallest AI "

@@ -126,7 +126,9 @@ _TAGS = (
     "|tbody|td|tfoot|th|thead|tr|tt|u|ul|var"
 )
 
-_ATTRIBUTES = rf"\s{{1,9}}(?:[a-z-]{{1,20}}\s{{0,9}}={_inside('<>')}|open)"  # `a<b and c>d` has none
+_BLANKS = r"\s[ \t]{0,9}"
+_ATTRIBUTES = rf"{_BLANKS}(?:[a-z-]{{1,20}}[ \t]{{0,9}}={_inside('<>')}|open[ \t]{{0,9}})"  # `a<b and c>d` has none
+_ATTRIBUTES_BEGUN = rf"{_BLANKS}(?:[a-z-]{{1,20}}[ \t]{{0,9}}(?:={_inside('<>')})?)?"
 
 # Of a block of reasoning that began in the prompt.
 _REASONED = rf"</(?i:{'|'.join(REASONING_TAGS)})>"
@@ -173,8 +175,8 @@ INLINE = (
     _mark(Kind.STRIKE, r"~{1,50}(?=[^~])", r"~{1,50}"),
     _mark(
         Kind.TAG,
-        rf"<(/?)({_TAGS})(?:{_ATTRIBUTES})?\s{{0,9}}/?>",
-        rf"<(?:/?(?:[a-z][a-z0-9]{{0,9}}|(?:{_TAGS})\s{_inside('<>')})?/?)",
+        rf"<(/?)({_TAGS})(?:{_ATTRIBUTES}|{_BLANKS})?/?>",
+        rf"<(?:/?(?:[a-z][a-z0-9]{{0,9}}|(?:{_TAGS}){_ATTRIBUTES_BEGUN})?/?)",
     ),
     _mark(Kind.LEAVE_OUT, rf"{_REASONED}(?={_LINE_ENDS}\n)", _begun(*_REASONED_BEGUN, f">{_LINE_ENDS}")),
     _mark(Kind.LEAVE_OUT, r"<!--[\s\S]{0,500}?-->", _begun("<", "!", "-", r"-[\s\S]{0,500}")),

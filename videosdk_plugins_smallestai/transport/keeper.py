@@ -240,6 +240,9 @@ class WireKeeper(ABC, Generic[W]):
         path = self._opening.pop(task)
         if task.cancelled():
             return
+        failure = task.exception()
+        if failure is not None and not isinstance(failure, SmallestAIError):
+            self._log.error("opening a connection failed", exc_info=failure)
         try:
             connection = self._outcome(task)
         except SmallestAIError as error:
@@ -251,7 +254,8 @@ class WireKeeper(ABC, Generic[W]):
         if task not in self._claimed:
             self._keep(connection)
 
-    def _outcome(self, opening: asyncio.Task[W]) -> W:
+    @staticmethod
+    def _outcome(opening: asyncio.Task[W]) -> W:
         """The connection that a task has opened.
 
         Raises:
@@ -262,7 +266,6 @@ class WireKeeper(ABC, Generic[W]):
         error = opening.exception()
         if error is None or isinstance(error, SmallestAIError):
             return opening.result()
-        self._log.error("opening a connection failed", exc_info=error)
         raise APIConnectionError(f"The connection could not be opened ({type(error).__name__})")
 
     def _ended(self, connection: W) -> None:

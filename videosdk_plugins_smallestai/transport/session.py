@@ -234,8 +234,9 @@ class Session:
         return self._id(response, "X-Session-Id")
 
     def _id(self, response: aiohttp.ClientResponse, header: str) -> str | None:
-        told = response.headers.get(header)
-        return without_secret(told, self.secret)[: error_mapping.ID_LIMIT] if told else None
+        # aiohttp makes surrogates of bytes that are no text: a log that is written as UTF-8 would fail on them.
+        told = response.headers.get(header, "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return without_secret(told, self.secret)[: error_mapping.ID_LIMIT] or None
 
     def redirected(self, status: int, location: str | None, request_id: str | None = None) -> APIConnectionError:
         """The error for a redirect. It is not followed: the key goes where the user sends it, and nowhere else."""
