@@ -84,26 +84,22 @@ _NOT_PER_CALL = {
 _PER_CALL = tuple(field.name for field in fields(Settings) if field.name not in _NOT_PER_CALL)
 
 
-_OF_OBJECT = {
-    "api_key",
-    "base_url",
-    "sample_rate",
-    "max_connection_age_sec",
-    "word_timestamps",
-    "http_session",
-    "expire_content",
-}
+_OF_OBJECT = {"api_key", "base_url", "max_connection_age_sec", "http_session", "expire_content"}
 
 
-def check_assignable(name: str) -> None:
-    """Refuse to assign an argument that holds for as long as its object lives: it would have no effect.
+def check_assignable(name: str) -> str | None:
+    """What to warn of when an argument is assigned that holds for as long as its object lives: it has no effect.
+
+    Such as these are no attributes here, and a subclass may have some of that name.
 
     Raises:
-        AttributeError: It says what to do.
+        AttributeError: It is an attribute that can only be read.
     """
-    if name in _OF_OBJECT:
-        for_one = ", or for one reply to synthesize" if name in _PER_CALL else ""
-        raise AttributeError(f"{name} cannot be changed: pass it to the constructor{for_one}")
+    if name in ("sample_rate", "word_timestamps"):
+        raise AttributeError(
+            f"{name} cannot be changed: pass it to the constructor, or for one reply to synthesize"
+        )
+    return f"{name} = ... has no effect: pass it to the constructor" if name in _OF_OBJECT else None
 
 
 def _check(s: Settings) -> None:

@@ -53,8 +53,8 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
     """Gives a VideoSDK agent a voice of Smallest AI.
 
     The arguments are attributes too, which may be assigned between replies; the next reply obeys. Not ``api_key``,
-    ``base_url``, ``sample_rate``, ``max_connection_age_sec``, ``word_timestamps``, ``http_session`` and
-    ``expire_content``: to assign one of these is an `AttributeError`.
+    ``base_url``, ``max_connection_age_sec``, ``http_session`` and ``expire_content``, which have no effect then (a
+    WARNING says so), nor ``sample_rate`` and ``word_timestamps``, which can only be read.
 
     Attributes:
         session_id: Id of this object, sent with each request on the unified routes, and in each of its log lines.
@@ -216,10 +216,10 @@ class SmallestAITTS(TTS):  # type: ignore[misc]
         """Assign. What is set for a whole session of Lightning v4 has a new one opened, in the background.
 
         Raises:
-            AttributeError: It is set for as long as this object lives.
+            AttributeError: It is ``sample_rate`` or ``word_timestamps``.
         """
-        if hasattr(self, "_home"):  # a subclass may keep what it passes on to the constructor
-            check_assignable(name)
+        if hasattr(self, "_home") and (told := check_assignable(name)) is not None:
+            self._log.warning("%s", told)
         super().__setattr__(name, value)
         if name in OF_SESSION and getattr(self, "_home", None) is not None and not self._renewing:
             try:
