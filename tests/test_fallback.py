@@ -1278,12 +1278,6 @@ async def test_of_replies_that_were_heard_or_interrupted_nothing_is_kept() -> No
                 voice.said.clear()
         del text
         gc.collect()
-        print(
-            [i for i, t in enumerate(left) if t() is not None],
-            [[type(x) for x in gc.get_referrers(t())] for t in left if t() is not None][:1],
-            len(call.tts._hearing.replies),
-            call.tts.providers[0].taken,
-        )
         assert sum(text() is not None for text in left) <= 3
 
 

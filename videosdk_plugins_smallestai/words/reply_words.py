@@ -34,6 +34,32 @@ class _SegmentWords:
     spoken: SpokenSegment | None = None
     early: list[tuple[str, float]] = field(default_factory=list)
 
+    def begin(self, spoken: SpokenSegment) -> None:
+        """It is being played from now on."""
+        self.spoken = spoken
+        for word, place in self.early:
+            spoken.place(word, place)
+        self.early.clear()
+
+    def place(self, word: str, place: float) -> None:
+        """A word is at that place of the segment's audio."""
+        if self.spoken is not None:
+            self.spoken.place(word, place)
+        elif len(self.early) < EARLY_WORDS:
+            self.early.append((word, place))
+
+    def restart(self) -> None:
+        """Its words are told again, by another attempt."""
+        self.times = ServerTimes()
+        self.early.clear()
+        if self.spoken is not None:
+            self.spoken.restart()
+
+    def end(self, timeline: Timeline) -> None:
+        """All audio of it is there."""
+        if self.spoken is not None:
+            self.spoken = timeline.end(self.spoken)
+
 
 class ReplyWords(WordEmitter):
     """Tells each word of a reply when the listener hears it, also after the reply has been sent to its track.
@@ -80,11 +106,7 @@ class ReplyWords(WordEmitter):
             lead: White space between the segment before and this one.
             at: Where its audio begins, in seconds of the reply's audio.
         """
-        segment = self._segment(index)
-        segment.spoken = self._timeline.begin(lead + text, at)
-        for word, start in segment.early:
-            segment.spoken.place(word, start)
-        segment.early.clear()
+        self._segment(index).begin(self._timeline.begin(lead + text, at))
         self.changed()
 
     def add_audio(self, index: int, seconds: float) -> None:
@@ -109,26 +131,17 @@ class ReplyWords(WordEmitter):
         """
         segment = self._segment(index)
         place = segment.times.place(start, server_id=server_id, heard=heard, stream_began=stream_began)
-        if segment.spoken is not None:
-            segment.spoken.place(word, place)
-            self.changed()
-        elif len(segment.early) < EARLY_WORDS:
-            segment.early.append((word, place))
+        segment.place(word, place)
+        self.changed()
 
     def restart(self, index: int) -> None:
         """A segment is asked for again after a break: its words are told again."""
-        segment = self._segment(index)
-        segment.times = ServerTimes()
-        segment.early.clear()
-        if segment.spoken is not None:
-            segment.spoken.restart()
+        self._segment(index).restart()
 
     def end(self, index: int) -> None:
         """All audio of a segment is there."""
-        segment = self._segment(index)
-        if segment.spoken is not None:
-            segment.spoken = self._timeline.end(segment.spoken)
-            self.changed()
+        self._segment(index).end(self._timeline)
+        self.changed()
 
     def stop(self) -> None:
         """Tell nothing any more, from this moment on."""

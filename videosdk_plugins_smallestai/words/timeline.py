@@ -109,8 +109,7 @@ class Timeline:
         kept = sum(count <= letters for count in counts)
         del self._ends[self._first[-1] + kept :]
         self._text = self._text[: self._ends[-1] if self._ends else 0]
-        segment.units = segment.units[:kept]
-        segment.take([])
+        segment.keep(kept)
 
     def end(self, segment: SpokenSegment) -> SpokenSegment:
         """All audio of a segment is there. Returns the segment that its words now belong to.
@@ -175,6 +174,11 @@ class SpokenSegment:
         self._before = [0.0, *accumulate(weight(u.spoken, last=i == last) for i, u in enumerate(self.units))]
         self.letters = self._before[-1]
         self._known = None
+
+    def keep(self, count: int) -> None:
+        """Only so many of its words are spoken, for the timeline."""
+        self.units = self.units[:count]
+        self.take([])
 
     def end(self) -> None:
         """What has been heard is all of it, for the timeline."""
